@@ -1,0 +1,53 @@
+"""Errors named by what to do next."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with what somebody sent or wrote, in words they understand."""
+
+    where: str
+    """The field, as a dotted path; empty when it is the whole document."""
+    what: str
+    """What is wrong with it, and what is accepted."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class BridgeError(Exception):
+    """The root of every error that the bridge raises on purpose."""
+
+
+class InvalidRequestError(BridgeError):
+    """The request can never be accepted as it is: reject it with every reason at once."""
+
+    def __init__(self, *problems: Problem, job_id: str | None = None) -> None:
+        self.problems = problems
+        self.job_id = job_id
+        super().__init__("; ".join(map(str, problems)))
+
+
+class SubmissionRefusedError(BridgeError):
+    """Slurm said no for good: report its own words to the requester."""
+
+
+class SubmissionUncertainError(BridgeError):
+    """The job may exist: look its tag up before submitting again."""
+
+
+class UnavailableError(BridgeError):
+    """Nothing happened and nothing is known: change nothing, ask later."""
+
+
+class SiteFullError(UnavailableError):
+    """The site takes no more jobs of ours for now: ask later and accept no new ones till then."""
+
+
+class ConfigurationError(BridgeError):
+    """A file that a person wrote is wrong: tell them every problem, with its place."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))

@@ -1,0 +1,98 @@
+"""Everything that a job's lifecycle can be told. All times are aware, in UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.core.job import SlurmId, SubmissionTag
+from bridge.core.slurm_state import SlurmState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One row of squeue or sacct about one Slurm job; None is what Slurm did not say."""
+
+    slurm_id: SlurmId
+    tag: SubmissionTag
+    word: str
+    """The state as Slurm wrote it."""
+    state: SlurmState | None
+    """None when the word is not in our table."""
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    nodes: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionBegun:
+    """We are about to call sbatch; from here on the job may exist."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """Slurm has the job under this id: it said so, or it was found by its tag."""
+
+    at: datetime
+    slurm_id: SlurmId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Slurm, or the script's template, said no for good."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSubmitted:
+    """It is certain that Slurm does not have the job: it may be submitted again."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Slurm answered a question about the job."""
+
+    at: datetime
+    sighting: Sighting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """Slurm answered, and does not know the job: neither in the queue nor in accounting."""
+
+    at: datetime
+    accounting: bool
+    """Whether accounting keeps records here; without them a finished job leaves no trace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartMark:
+    """The job's own script wrote that it starts the container."""
+
+    at: datetime
+    restart: int
+    """SLURM_RESTART_COUNT: 0 the first time, then one more for each requeue."""
+    started_at: datetime
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndMark:
+    """The job's own script wrote that the container has ended."""
+
+    at: datetime
+    restart: int
+    ended_at: datetime
+    exit_code: int
+
+
+Fact = SubmissionBegun | Submitted | Refused | NotSubmitted | Seen | Absent | StartMark | EndMark

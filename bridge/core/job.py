@@ -1,0 +1,90 @@
+"""What somebody wants to run: the job, before anything has happened to it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import NewType
+
+JobId = NewType("JobId", str)
+# A UUID chosen by whoever sends the job: the idempotency key everywhere. Text, in lower case.
+
+SlurmId = NewType("SlurmId", str)
+# Text, since array tasks are 123_4 and federated clusters answer 123;cluster.
+
+SubmissionTag = NewType("SubmissionTag", str)
+# The Slurm job name: the one free text that both squeue and sacct always keep.
+
+
+class JobKind(StrEnum):
+    """Why the job runs; the bridge treats all alike, front ends do not."""
+
+    TRAINING = "training"
+    DEPLOYMENT = "deployment"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgumentList:
+    """A command as the program will get it: one string an argument, no shell anywhere."""
+
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellLine:
+    """A command that `sh -c` reads inside the container, never outside it."""
+
+    text: str
+
+
+Command = ArgumentList | ShellLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A folder of the site made visible in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the job asks of Slurm; None leaves the choice to the site's defaults."""
+
+    nodes: int = 1
+    tasks: int = 1
+    cpus_per_task: int = 1
+    gpus: int = 0
+    """GPUs per node."""
+    memory_mib: int | None = None
+    """Memory per node, in MiB."""
+    walltime: timedelta | None = None
+    partition: str | None = None
+    qos: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A job that was understood: every field checked for form, none yet against a site's rules."""
+
+    job_id: JobId
+    name: str
+    kind: JobKind
+    image: str
+    command: Command
+    parameters: str | None = None
+    """A YAML document, mounted in the container; None when the job has none."""
+    environment: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    resources: Resources = Resources()
+    labels: tuple[tuple[str, str], ...] = ()
+    user: str | None = None
+
+
+def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:
+    """The name under which Slurm will know this attempt, at most 255 bytes as Slurm stores them."""
+    return SubmissionTag(f"{prefix}-{job_id}-{attempt}")

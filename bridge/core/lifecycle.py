@@ -1,0 +1,124 @@
+"""A job's life: the phases, the table of legal moves, and what is known and told of a job."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from bridge.core.job import JobId, SlurmId
+from bridge.core.outcome import FailureReason
+
+
+class Phase(StrEnum):
+    """Where a job is. The values are stored in journals: they do not change."""
+
+    ACCEPTED = "accepted"
+    SUBMITTING = "submitting"
+    QUEUED = "queued"
+    HELD = "held"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDS = frozenset({Phase.FINISHED, Phase.FAILED, Phase.CANCELLED})
+
+MOVES: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
+    {
+        # FAILED: no script could be written for it.
+        Phase.ACCEPTED: frozenset({Phase.SUBMITTING, Phase.FAILED}),
+        # Back to ACCEPTED only when it is certain that Slurm does not have the job.
+        Phase.SUBMITTING: frozenset({Phase.ACCEPTED, Phase.QUEUED, Phase.FAILED}),
+        Phase.QUEUED: frozenset({Phase.HELD, Phase.RUNNING}) | ENDS,
+        Phase.HELD: frozenset({Phase.QUEUED, Phase.RUNNING}) | ENDS,
+        # Slurm may requeue a running job, and may hold it as it does so.
+        Phase.RUNNING: frozenset({Phase.QUEUED, Phase.HELD}) | ENDS,
+        Phase.FINISHED: frozenset(),
+        Phase.FAILED: frozenset(),
+        Phase.CANCELLED: frozenset(),
+    }
+)
+
+
+class EventKind(StrEnum):
+    """What is told to the outside: public words, part of every routing key."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    QUEUED = "queued"
+    PENDING = "pending"
+    HELD = "held"
+    STARTED = "started"
+    EXITED = "exited"
+    REQUEUED = "requeued"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is known of one job's life. `advance` makes the next one; nothing else does."""
+
+    job_id: JobId
+    accepted_at: datetime
+    phase: Phase = Phase.ACCEPTED
+    revision: int = 1
+    """One more with each step that is recorded: of two writers the later one loses."""
+    sequence: int = 0
+    """The number of the last event told of this job."""
+    attempt: int = 1
+    restart: int = 0
+    """How often Slurm has requeued this attempt."""
+    slurm_id: SlurmId | None = None
+    submitting_since: datetime | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    slurm_started_at: datetime | None = None
+    """Slurm's own start time of the run that was seen last: it changes with a requeue."""
+    nodes: str | None = None
+    pending_reason: str | None = None
+    container_exit_code: int | None = None
+    """From the end marker of this run; None while there is none."""
+    exit_code: int | None = None
+    signal: int | None = None
+    absent_since: datetime | None = None
+    interrupted_since: datetime | None = None
+    """When Slurm first said that the job lost its node or place; not yet believed."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the terminal event has been told."""
+        return self.phase in ENDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing to tell the outside: the job as it was just then, and why."""
+
+    kind: EventKind
+    at: datetime
+    job: Job
+    reason: FailureReason | None = None
+    detail: str | None = None
+    """Words for a person, such as Slurm's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a fact makes of a job."""
+
+    job: Job
+    events: tuple[Event, ...] = ()
+    anomaly: str | None = None
+    """What did not fit: for the log. The job is as it was."""
+
+    def then(self, decide: "Callable[[Job], Step]") -> "Step":
+        """This step and the one that `decide` makes of its outcome, as one; an anomaly stops."""
+        if self.anomaly:
+            return self
+        following = decide(self.job)
+        return replace(following, events=self.events + following.events)

@@ -1,0 +1,49 @@
+"""Why a job failed, in words that front ends may rely on."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from bridge.core.facts import Sighting
+from bridge.core.slurm_state import SlurmState
+
+
+class FailureReason(StrEnum):
+    """The public words for a failure."""
+
+    EXIT_CODE = "exit-code"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    DEADLINE = "deadline"
+    PREEMPTED = "preempted"
+    NODE_FAILURE = "node-failure"
+    BOOT_FAILURE = "boot-failure"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+BY_STATE: Mapping[SlurmState, tuple[FailureReason, str]] = MappingProxyType(
+    {
+        SlurmState.TIMEOUT: (FailureReason.TIMEOUT, "it ran into its time limit"),
+        SlurmState.OUT_OF_MEMORY: (FailureReason.OUT_OF_MEMORY, "it used more memory than it had"),
+        SlurmState.DEADLINE: (FailureReason.DEADLINE, "it could not end before its deadline"),
+        SlurmState.PREEMPTED: (FailureReason.PREEMPTED, "another job took its place"),
+        SlurmState.NODE_FAIL: (FailureReason.NODE_FAILURE, "its node failed"),
+        SlurmState.BOOT_FAIL: (FailureReason.BOOT_FAILURE, "its node did not boot"),
+    }
+)
+
+
+def failure_of(sighting: Sighting) -> tuple[FailureReason, str]:
+    """Why the job failed and the words for it: the state first, then the exit code.
+
+    ExitCode is E:S (sacct(1)); a job killed by a signal shows E=0, so a signal outranks E.
+    """
+    if sighting.state is not None and sighting.state in BY_STATE:
+        return BY_STATE[sighting.state]
+    if sighting.signal:
+        return FailureReason.SIGNAL, f"it was ended by signal {sighting.signal}"
+    if sighting.exit_code is None:
+        return FailureReason.EXIT_CODE, "Slurm says that it failed, and not with which exit code"
+    return FailureReason.EXIT_CODE, f"it exited with {sighting.exit_code}"

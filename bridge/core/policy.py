@@ -1,0 +1,121 @@
+"""Decisions about time and limits: pure functions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from bridge.core.errors import Problem
+from bridge.core.job import JobSpec, Mount, Resources
+from bridge.core.site import Limits, Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookPolicy:
+    """How often Slurm is asked. NERSC asks for one or two aggregate questions a minute."""
+
+    shortest: timedelta
+    longest: timedelta
+    min_job_age: timedelta
+    """The cluster's MinJobAge: how long a finished job stays in squeue (slurm.conf(5))."""
+
+
+def next_look(policy: LookPolicy, *, last_change: datetime, now: datetime) -> timedelta:
+    """How long to wait before Slurm is asked again, while jobs live.
+
+    The quieter it has been, the longer; always below a third of MinJobAge, or a finished job would
+    leave squeue between two looks.
+    """
+    quiet = max(now - last_change, timedelta(0))
+    relaxed = min(max(policy.shortest, quiet / 4), policy.longest)
+    return max(min(relaxed, policy.min_job_age / 3), timedelta(seconds=1))
+
+
+def back_off(failures: int, *, first: timedelta, longest: timedelta, jitter: float) -> timedelta:
+    """How long to wait after so many failures in a row (at least 1).
+
+    `jitter` is a random number in [0, 1): it takes away up to half, so that many who lost the same
+    server do not all come back at once.
+    """
+    doublings = min(failures - 1, 30)
+    return min(first * (1 << doublings), longest) * (1 - jitter / 2)
+
+
+def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
+    """Every reason for which this site does not take this job; empty when it does."""
+    return (
+        *_image_problems(spec, site),
+        *_mount_problems(spec, site),
+        *_limit_problems(spec.resources, site.limits),
+        *_choice_problems(spec.resources, site),
+    )
+
+
+def _image_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    patterns = site.containers.images
+    if not any(fnmatchcase(spec.image, pattern) for pattern in patterns):
+        accepted = ", ".join(patterns) or "none"
+        yield Problem(
+            where="image",
+            what=f"{spec.image!r} may not run at {site.name}; images accepted: {accepted}",
+        )
+
+
+def _mount_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    for index, mount in enumerate(spec.mounts):
+        where = f"mounts.{index}.source"
+        roots = [it for it in site.containers.bind_roots if _is_below(mount, it.path)]
+        if not roots:
+            accepted = ", ".join(it.path for it in site.containers.bind_roots) or "nothing"
+            yield Problem(
+                where=where,
+                what=f"{mount.source!r} may not be mounted at {site.name}; "
+                f"folders below these may: {accepted}",
+            )
+        elif not mount.read_only and all(it.read_only for it in roots):
+            yield Problem(
+                where=where,
+                what=f"{mount.source!r} may only be mounted with read_only: true at {site.name}",
+            )
+
+
+def _is_below(mount: Mount, root: str) -> bool:
+    return PurePosixPath(mount.source).is_relative_to(root)
+
+
+def _limit_problems(asked: Resources, limits: Limits) -> Iterator[Problem]:
+    for field, unit in (
+        ("nodes", ""),
+        ("tasks", ""),
+        ("cpus_per_task", ""),
+        ("gpus", ""),
+        ("memory_mib", " MiB"),
+    ):
+        value, most = getattr(asked, field), getattr(limits, field)
+        if value is not None and most is not None and value > most:
+            yield Problem(
+                where=f"resources.{field}",
+                what=f"{value}{unit} asked for, the site allows at most {most}{unit}",
+            )
+    if asked.walltime and limits.walltime and asked.walltime > limits.walltime:
+        yield Problem(
+            where="resources.walltime",
+            what=f"{asked.walltime} asked for, the site allows at most {limits.walltime}",
+        )
+
+
+def _choice_problems(asked: Resources, site: Site) -> Iterator[Problem]:
+    for field, value, accepted, default in (
+        ("partition", asked.partition, site.choices.partitions, site.defaults.partition),
+        ("qos", asked.qos, site.choices.qos, site.defaults.qos),
+        ("account", asked.account, site.choices.accounts, site.defaults.account),
+        ("constraint", asked.constraint, site.choices.constraints, site.defaults.constraint),
+    ):
+        if value is None or value in accepted or value == default:
+            continue
+        words = ", ".join(accepted) or "leave it out: the site decides"
+        yield Problem(
+            where=f"resources.{field}",
+            what=f"{value!r} is not offered at {site.name}; accepted: {words}",
+        )

@@ -1,0 +1,88 @@
+"""What a site allows and how its scripts look: what decisions need of its configuration."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Runtime(StrEnum):
+    """The container runtimes that there is a template for."""
+
+    APPTAINER = "apptainer"
+    SINGULARITY = "singularity"
+    SHIFTER = "shifter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindRoot:
+    """A folder of the site below which jobs may mount."""
+
+    path: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that one job may ask for; None is no limit of ours (Slurm has its own)."""
+
+    nodes: int | None = None
+    tasks: int | None = None
+    cpus_per_task: int | None = None
+    gpus: int | None = None
+    memory_mib: int | None = None
+    walltime: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmDefaults:
+    """What a job gets that does not say; None writes no directive."""
+
+    walltime: timedelta
+    partition: str | None = None
+    qos: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a job may choose itself; an empty tuple means it may not choose at all."""
+
+    partitions: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerRules:
+    """Which runtime starts which images, and what they may see of the site."""
+
+    runtime: Runtime
+    images: tuple[str, ...]
+    """Patterns as in fnmatch(3); an image must match one of them."""
+    bind_roots: tuple[BindRoot, ...] = ()
+    gpu_flag: str | None = None
+    """`--nv` or `--rocm` for Apptainer and Singularity; None where the runtime needs none."""
+    modules: tuple[str, ...] = ()
+    """Shifter modules, such as gpu or mpich."""
+    launcher: tuple[str, ...] = ()
+    """Written before the container command, such as ("srun",)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One Slurm site, as the site's administrator describes it."""
+
+    name: str
+    tag_prefix: str
+    work_root: str
+    containers: ContainerRules
+    defaults: SlurmDefaults
+    choices: Choices = Choices()
+    limits: Limits = Limits()
+    environment: tuple[tuple[str, str], ...] = ()
+    setup: tuple[str, ...] = ()
+    """Lines of bash that the site's administrator wants run before the container."""
+    directives: tuple[str, ...] = ()
+    """Further sbatch options of the site, such as --exclusive."""

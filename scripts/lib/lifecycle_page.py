@@ -1,0 +1,122 @@
+"""Writes docs/lifecycle.md from the tables in bridge.core; `--check` only compares."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bridge.core.lifecycle import ENDS, MOVES, EventKind, Phase
+from bridge.core.slurm_state import FINAL, MEANING, Meaning, SlurmState
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
+
+PHASE_MEANS: Mapping[Phase, str] = {
+    Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet.",
+    Phase.SUBMITTING: "It is on record that Slurm is being asked. After a crash or an unclear answer "
+    "the job is looked up in Slurm before anything else is done.",
+    Phase.QUEUED: "Slurm has the job and has given it an id; it waits for its turn.",
+    Phase.HELD: "It waits in Slurm until somebody releases it.",
+    Phase.RUNNING: "Slurm has started it on its nodes.",
+    Phase.FINISHED: "It ended with success.",
+    Phase.FAILED: "It ended without success, or never could start; the event says why.",
+    Phase.CANCELLED: "Somebody cancelled it, before it started or while it ran.",
+}
+
+EVENT_MEANS: Mapping[EventKind, str] = {
+    EventKind.ACCEPTED: "The job is on record: from here on it is not lost.",
+    EventKind.REJECTED: "The message cannot become a job; the event says what is wrong with it.",
+    EventKind.QUEUED: "Slurm has the job, or has let go of a held one.",
+    EventKind.PENDING: "Slurm gives another reason for the wait.",
+    EventKind.HELD: "The job waits until somebody releases it.",
+    EventKind.STARTED: "The job runs.",
+    EventKind.EXITED: "The container has ended, with this exit code; Slurm's own word follows.",
+    EventKind.REQUEUED: "Slurm has put the running job back into its queue.",
+    EventKind.FINISHED: "The end: success.",
+    EventKind.FAILED: "The end: no success, and why.",
+    EventKind.CANCELLED: "The end: cancelled.",
+}
+
+OPENING = """\
+# The life of a job
+
+<!-- Drawn from the tables in bridge/core by scripts/lifecycle-page: change those, not this page. -->
+
+The bridge knows each job in exactly one phase. What it is told (by itself, by Slurm, by the marks
+that a job's script leaves) moves the job along the arrows below and along no others; what does not
+fit is logged and changes nothing."""
+
+STATES_OPENING = """\
+The words are those of squeue(1) and sacct(1), "JOB STATE CODES". A word that is not in this table,
+a query that failed and a job that is missing from an answer say nothing about how a job ended.
+A waiting job whose reason begins with `JobHeld` counts as held."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the page, or with `--check` returns 1 when it is not what would be written."""
+    parser = argparse.ArgumentParser(prog="scripts/lifecycle-page", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing: exit 1 when stale")
+    wanted = page()
+    if not parser.parse_args(arguments).check:
+        PAGE.write_text(wanted, encoding="utf-8")
+        return 0
+    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == wanted:
+        return 0
+    print("docs/lifecycle.md is not what the tables say: run scripts/lifecycle-page")
+    return 1
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [
+        OPENING,
+        "## Phases",
+        table(["Phase", "Meaning", "May become"], [phase_row(phase) for phase in Phase]),
+        diagram(),
+        "## Events",
+        "What is told to the outside. Each job gets exactly one of "
+        f"{listed(kind.value for kind in EventKind if kind.value in ENDS)} (or `rejected`), and "
+        "nothing after it.",
+        table(["Event", "Meaning"], [[f"`{kind}`", EVENT_MEANS[kind]] for kind in EventKind]),
+        "## What Slurm's words mean",
+        STATES_OPENING,
+        table(["Meaning", "Slurm's words", "Ends the job"], [state_row(it) for it in Meaning]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def phase_row(phase: Phase) -> list[str]:
+    """A phase, what it means and what may follow, in the order of the phases."""
+    following = listed(it.value for it in Phase if it in MOVES[phase])
+    return [f"`{phase}`", PHASE_MEANS[phase], following or "nothing: this is an end"]
+
+
+def state_row(meaning: Meaning) -> list[str]:
+    """A meaning and all of Slurm's words that have it."""
+    words = listed(it.value for it in SlurmState if MEANING[it] is meaning)
+    ends = "no"
+    if meaning in FINAL:
+        ends = "once confirmed" if meaning is Meaning.INTERRUPTED else "yes"
+    return [f"It {meaning}", words or "(from the reason, not from a word)", ends]
+
+
+def diagram() -> str:
+    """The moves as a Mermaid state diagram."""
+    arrows = [f"[*] --> {Phase.ACCEPTED}"]
+    arrows += [f"{was} --> {now}" for was in Phase for now in Phase if now in MOVES[was]]
+    arrows += [f"{phase} --> [*]" for phase in Phase if phase in ENDS]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {it}" for it in arrows), "```"])
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as code, with commas between."""
+    return ", ".join(f"`{word}`" for word in words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from bridge.core.job import JobId
+
 
 class Runtime(StrEnum):
     """The container runtimes that there is a template for."""
@@ -86,3 +88,13 @@ class Site:
     """Lines of bash that the site's administrator wants run before the container."""
     directives: tuple[str, ...] = ()
     """Further sbatch options of the site, such as --exclusive."""
+
+
+def job_folder(site: Site, job_id: JobId) -> str:
+    """Where the job's request, scripts and output lie on the site."""
+    return f"{site.work_root}/{job_id}"
+
+
+def spool_folder(site: Site) -> str:
+    """Where the scripts drop their markers for the bridge to find."""
+    return f"{site.work_root}/spool"

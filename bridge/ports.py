@@ -1,0 +1,238 @@
+"""What the flows need of the world, as Protocols; adapters fulfil them, fakes stand in for them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from bridge.core.facts import EndMark, Sighting, StartMark
+from bridge.core.job import JobId, SlurmId, SubmissionTag
+from bridge.core.lifecycle import Job
+from bridge.wire.event import Message
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> datetime:
+        """Now, aware, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What became of a command."""
+
+    return_code: int | None
+    """None when it was killed because its time was over: what it did is then unknown."""
+    stdout: str
+    stderr: str
+
+
+class Runner(Protocol):
+    """Runs a command on the site."""
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: timedelta) -> Completed:
+        """Run `argv`, no shell anywhere, and wait for it.
+
+        Raises UnavailableError when it is certain that the command did not start.
+        """
+        ...
+
+
+class Scheduler(Protocol):
+    """Slurm, as far as the bridge needs it. Every method may raise UnavailableError."""
+
+    def submit(self, script: str) -> SlurmId:
+        """Submit a batch script.
+
+        Raises SubmissionRefusedError, SubmissionUncertainError, and SiteFullError or
+        UnavailableError when the job certainly was not submitted.
+        """
+        ...
+
+    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
+        """Every Slurm job that bears the tag, lowest id first; empty only when Slurm said so."""
+        ...
+
+    def queue(self) -> tuple[Sighting, ...]:
+        """All jobs of ours that squeue lists, also those that ended a moment ago."""
+        ...
+
+    def accounting(
+        self, slurm_ids: Iterable[SlurmId], *, since: datetime
+    ) -> tuple[Sighting, ...] | None:
+        """The newest record of each job that accounting knows; None where accounting is off."""
+        ...
+
+    def cancel(self, slurm_id: SlurmId) -> None:
+        """Ask Slurm to cancel the job; whether it did is seen by its state alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A marker file that a job's script dropped into the spool."""
+
+    job_id: JobId
+    attempt: int
+    fact: StartMark | EndMark
+    file: str
+    """The spool's name for it, to forget it by."""
+
+
+class JobFolders(Protocol):
+    """The jobs' folders on the site's file system. Every method may raise UnavailableError."""
+
+    def create(self, job_id: JobId, files: Mapping[str, str]) -> None:
+        """Make the job's folder if it is missing, and write these files into it."""
+        ...
+
+    def marks(self) -> tuple[Mark, ...]:
+        """The markers that lie in the spool, oldest first."""
+        ...
+
+    def forget(self, marks: Iterable[Mark]) -> None:
+        """Remove markers from the spool: the journal has them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A job to be recorded, with its first events."""
+
+    job: Job
+    request: bytes
+    """The message as it came: what submit renders from, and what a rebuilt journal starts from."""
+    fingerprint: str
+    """Equal for equal content, however it was spelled."""
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A message that no job comes of: only its sender is told."""
+
+    message: Message
+
+
+class Admission(StrEnum):
+    """What the journal made of an Acceptance or Rejection."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    """The same id with the same content was recorded before: nothing changed."""
+    CONFLICT = "conflict"
+    """The same id with other content was recorded before: nothing changed."""
+
+
+class IntakeJournal(Protocol):
+    """Where intake writes. Durable when the call returns."""
+
+    def admit(self, entries: Sequence[Acceptance | Rejection]) -> tuple[Admission, ...]:
+        """Record all entries in one transaction, in order; one answer for each."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A job's next step, with what it tells the outside."""
+
+    job: Job
+    """As it is after the step; its revision is one more than what the journal must hold."""
+    messages: tuple[Message, ...]
+
+
+class LifecycleJournal(Protocol):
+    """Where submit and watch read and write. Durable when the call returns."""
+
+    def waiting(self, limit: int) -> tuple[Job, ...]:
+        """Jobs in phase ACCEPTED or SUBMITTING, in the order in which they were accepted."""
+        ...
+
+    def live(self) -> tuple[Job, ...]:
+        """Jobs that Slurm has: QUEUED, HELD or RUNNING."""
+        ...
+
+    def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
+        """Those of these jobs that are recorded, in no order."""
+        ...
+
+    def request(self, job_id: JobId) -> bytes:
+        """The message with which a recorded job came. Raises KeyError for an unknown job."""
+        ...
+
+    def record(self, changes: Sequence[Change]) -> tuple[JobId, ...]:
+        """Record all changes and their messages in one transaction.
+
+        A change whose revision does not follow what is recorded is left out, and its job's id
+        returned: somebody else was faster, and the fact must be told to the newer job.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """A message that waits to be published."""
+
+    position: int
+    message: Message
+
+
+class Outbox(Protocol):
+    """Where relay reads what is to be told."""
+
+    def unsent(self, limit: int) -> tuple[OutboxEntry, ...]:
+        """The oldest messages that are not marked as sent, in the order they were recorded."""
+        ...
+
+    def mark_sent(self, positions: Sequence[int]) -> None:
+        """Remember that the broker has confirmed these."""
+        ...
+
+
+class EventSink(Protocol):
+    """The status exchange."""
+
+    def publish(self, messages: Sequence[Message]) -> tuple[bool, ...]:
+        """Publish in order, pipelined; for each whether the broker has confirmed it.
+
+        Raises UnavailableError when the broker cannot be reached: none is known to be confirmed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message from the job queue that waits to be settled."""
+
+    body: bytes
+    message_id: str | None
+    redelivered: bool
+    connection: int
+    """The number of the connection it came on: a delivery tag means nothing on another one."""
+    delivery_tag: int
+
+
+class Settlement(StrEnum):
+    """How a delivery is settled."""
+
+    ACK = "ack"
+    DEAD_LETTER = "dead-letter"
+
+
+class DeliverySource(Protocol):
+    """The job queue."""
+
+    def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
+        """Up to `limit` deliveries; waits until there is one or the time is over."""
+        ...
+
+    def settle(self, settlements: Sequence[tuple[Delivery, Settlement]]) -> None:
+        """Settle deliveries; those of a connection that is gone come again and are left alone."""
+        ...
+
+    def hold(self, *, paused: bool) -> None:
+        """Stop or resume consuming; what was delivered before may still be taken."""
+        ...

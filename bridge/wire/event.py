@@ -1,0 +1,184 @@
+"""Status events as CloudEvents 1.0 in structured JSON mode.
+
+The attributes are those of the CloudEvents specification 1.0.2; `sequence` is its extension of
+that name.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bridge.core.errors import Problem
+from bridge.core.job import JobKind, JobSpec
+from bridge.core.lifecycle import Event, EventKind, Job, Phase
+from bridge.core.outcome import FailureReason
+from bridge.core.site import Site, job_folder
+
+CONTENT_TYPE = "application/cloudevents+json"
+_TYPE_PREFIX = "hpc-batch-bridge.job."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A status event as it goes out."""
+
+    event_id: str
+    """The CloudEvents id: the same at every redelivery."""
+    routing_key: str
+    body: bytes
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Logs(_Model):
+    """Where the job's output lies on the site."""
+
+    stdout: str
+    stderr: str
+
+
+class Summary(_Model):
+    """What the sender asked for, repeated in the `accepted` event for those who did not send it."""
+
+    name: str
+    kind: JobKind
+    image: str
+    user: str | None
+    labels: dict[str, str]
+
+
+class ProblemData(_Model):
+    """One thing that is wrong with a message."""
+
+    where: str = Field(description="the field as a dotted path; empty for the whole message")
+    what: str
+
+
+class EventData(_Model):
+    """The `data` of a status event, version 1. Times are RFC 3339 in UTC; null is not known."""
+
+    version: Literal[1] = 1
+    event: EventKind
+    site: str
+    job_id: str | None = Field(description="null only where a message's id could not be read")
+    sequence: int = Field(description="1, 2, 3... within a job; 0 for `rejected`")
+    attempt: int | None = None
+    restart: int | None = Field(default=None, description="how often Slurm requeued this attempt")
+    phase: Phase | None = None
+    slurm_id: str | None = None
+    accepted_at: datetime | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    nodes: str | None = Field(default=None, description="a node list as Slurm writes it")
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: FailureReason | None = None
+    detail: str | None = Field(default=None, description="words for a person")
+    logs: Logs | None = None
+    job: Summary | None = None
+    problems: list[ProblemData] = Field(default_factory=list)
+
+
+class CloudEvent(_Model):
+    """The envelope."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: datetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    sequence: str
+    data: EventData
+
+
+def encode(event: Event, site: Site, spec: JobSpec | None = None) -> Message:
+    """The message that tells `event`; with `spec`, it also repeats what was asked for."""
+    job = event.job
+    data = EventData(
+        event=event.kind,
+        site=site.name,
+        job_id=job.job_id,
+        sequence=job.sequence,
+        attempt=job.attempt,
+        restart=job.restart,
+        phase=job.phase,
+        slurm_id=job.slurm_id,
+        accepted_at=job.accepted_at,
+        submitted_at=job.submitted_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        nodes=job.nodes,
+        exit_code=job.exit_code,
+        signal=job.signal,
+        reason=event.reason,
+        detail=event.detail,
+        logs=_logs(job, site),
+        job=_summary(spec),
+    )
+    return _message(data, event_id=f"{job.job_id}/{job.sequence}", at=event.at)
+
+
+def encode_rejection(
+    *,
+    site: str,
+    at: datetime,
+    body: bytes,
+    job_id: str | None,
+    problems: tuple[Problem, ...],
+) -> Message:
+    """The message that tells why `body` was not accepted; the same id for the same bytes.
+
+    It speaks of a message, not of a job: a job that already bears the id lives on.
+    """
+    data = EventData(
+        event=EventKind.REJECTED,
+        site=site,
+        job_id=job_id,
+        sequence=0,
+        detail="; ".join(map(str, problems)),
+        problems=[ProblemData(where=it.where, what=it.what) for it in problems],
+    )
+    digest = hashlib.sha256(body).hexdigest()[:32]
+    return _message(data, event_id=f"rejected/{site}/{digest}", at=at)
+
+
+def _message(data: EventData, *, event_id: str, at: datetime) -> Message:
+    envelope = CloudEvent(
+        id=event_id,
+        source=f"/hpc-bridge/{data.site}",
+        type=f"{_TYPE_PREFIX}{data.event}.v{data.version}",
+        subject=data.job_id,
+        time=at,
+        sequence=str(data.sequence),
+        data=data,
+    )
+    return Message(
+        event_id=event_id,
+        routing_key=f"{data.site}.{data.event}",
+        body=envelope.model_dump_json().encode(),
+    )
+
+
+def _logs(job: Job, site: Site) -> Logs:
+    folder = job_folder(site, job.job_id)
+    return Logs(stdout=f"{folder}/stdout", stderr=f"{folder}/stderr")
+
+
+def _summary(spec: JobSpec | None) -> Summary | None:
+    if spec is None:
+        return None
+    return Summary(
+        name=spec.name,
+        kind=spec.kind,
+        image=spec.image,
+        user=spec.user,
+        labels=dict(spec.labels),
+    )

@@ -1,0 +1,204 @@
+"""The job message, version 1: what a front end sends."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from uuid import UUID
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    ValidationError,
+)
+
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.job import (
+    ArgumentList,
+    JobId,
+    JobKind,
+    JobSpec,
+    Mount,
+    Resources,
+    ShellLine,
+)
+from bridge.core.quantity import read_memory_mib, read_walltime
+from bridge.wire.json_text import read_json
+from bridge.wire.problems import problems_of
+
+
+def _checked_by(read: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character cannot be passed to a program")
+    return text
+
+
+def _absolute_path(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("control characters are not accepted in a path")
+    path = PurePosixPath(text)
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError("an absolute path without '..' is wanted")
+    return str(path)
+
+
+def _command_form(value: object) -> str:
+    return "arguments" if isinstance(value, list) else "line"
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]
+SlurmWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$", max_length=100)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$", max_length=100)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class MountMessage(_Model):
+    """A folder of the site made visible in the container."""
+
+    source: AbsolutePath = Field(description="the folder on the site")
+    target: AbsolutePath = Field(description="where the container sees it")
+    read_only: bool = False
+
+
+class ResourcesMessage(_Model):
+    """What the job asks of Slurm. What is left out is the site's choice."""
+
+    nodes: int = Field(default=1, ge=1, le=1_000_000)
+    tasks: int = Field(default=1, ge=1, le=100_000_000)
+    cpus_per_task: int = Field(default=1, ge=1, le=100_000)
+    gpus: int = Field(default=0, ge=0, le=1_000, description="GPUs per node")
+    memory: Annotated[str, _checked_by(read_memory_mib)] | None = Field(
+        default=None, description="memory per node, such as 512M, 16G or 1T"
+    )
+    walltime: Annotated[str, _checked_by(read_walltime)] | None = Field(
+        default=None, description="time limit as HH:MM:SS or D-HH:MM:SS"
+    )
+    partition: SlurmWord | None = None
+    qos: SlurmWord | None = None
+    account: SlurmWord | None = None
+    constraint: SlurmWord | None = None
+
+
+class JobMessage(_Model):
+    """A job message, version 1."""
+
+    version: Literal[1]
+    job_id: UUID = Field(strict=False, description="chosen by the sender; the same id is one job")
+    site: str | None = Field(
+        default=None, description="the site it is meant for; rejected elsewhere"
+    )
+    name: Name = Field(description="for people; need not be unique")
+    kind: JobKind = Field(default=JobKind.OTHER, strict=False)
+    image: Annotated[str, Field(pattern=r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$", max_length=1000)] = (
+        Field(description="the container image, as the site's runtime names it")
+    )
+    command: Annotated[
+        Annotated[list[Text], Field(min_length=1, max_length=10_000), Tag("arguments")]
+        | Annotated[Text, Field(min_length=1), Tag("line")],
+        Discriminator(_command_form),
+    ] = Field(description="a list of arguments, or one line for `sh -c` inside the container")
+    params: dict[str, JsonValue] | None = Field(
+        default=None, description="written as YAML; the container finds it at $BRIDGE_PARAMS"
+    )
+    env: dict[EnvironmentName, Text] = Field(default_factory=dict)
+    mounts: list[MountMessage] = Field(default_factory=list, max_length=100)
+    resources: ResourcesMessage = ResourcesMessage()
+    labels: dict[Name, Annotated[str, Field(max_length=1000)]] = Field(
+        default_factory=dict, max_length=100, description="kept and told in events, never used"
+    )
+    user: Name | None = Field(default=None, description="who wants the job, for people")
+
+
+def read_job(body: bytes, *, site: str) -> JobSpec:
+    """The job in a message that arrived at `site`.
+
+    Raises InvalidRequestError with every reason at once, and the job's id where it is readable.
+    """
+    data = read_json(body)
+    job_id = _readable_id(data)
+    try:
+        message = JobMessage.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRequestError(*problems_of(error), job_id=job_id) from None
+    except RecursionError:
+        problem = Problem(where="", what="nested too deeply")
+        raise InvalidRequestError(problem, job_id=job_id) from None
+    if message.site not in (None, site):
+        problem = Problem(where="site", what=f"{message.site!r} is not {site!r}, which reads this")
+        raise InvalidRequestError(problem, job_id=job_id)
+    return _spec(message)
+
+
+def fingerprint(body: bytes) -> str:
+    """Equal for messages that say the same, whatever their spacing and the order of their keys."""
+    canonical = json.dumps(read_json(body), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _readable_id(data: object) -> str | None:
+    found = data.get("job_id") if isinstance(data, dict) else None
+    try:
+        return str(UUID(found)) if isinstance(found, str) else None
+    except ValueError:
+        return None
+
+
+def _spec(message: JobMessage) -> JobSpec:
+    asked = message.resources
+    command = message.command
+    return JobSpec(
+        job_id=JobId(str(message.job_id)),
+        name=message.name,
+        kind=message.kind,
+        image=message.image,
+        command=ShellLine(text=command)
+        if isinstance(command, str)
+        else ArgumentList(arguments=tuple(command)),
+        parameters=_as_yaml(message.params),
+        environment=tuple(message.env.items()),
+        mounts=tuple(
+            Mount(source=it.source, target=it.target, read_only=it.read_only)
+            for it in message.mounts
+        ),
+        resources=Resources(
+            nodes=asked.nodes,
+            tasks=asked.tasks,
+            cpus_per_task=asked.cpus_per_task,
+            gpus=asked.gpus,
+            memory_mib=None if asked.memory is None else read_memory_mib(asked.memory),
+            walltime=None if asked.walltime is None else read_walltime(asked.walltime),
+            partition=asked.partition,
+            qos=asked.qos,
+            account=asked.account,
+            constraint=asked.constraint,
+        ),
+        labels=tuple(message.labels.items()),
+        user=message.user,
+    )
+
+
+def _as_yaml(params: dict[str, JsonValue] | None) -> str | None:
+    if params is None:
+        return None
+    return yaml.safe_dump(params, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,98 @@
+"""How the bridge itself runs at a site: the part of its configuration that adapters need."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from bridge.core.policy import LookPolicy
+from bridge.core.site import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """Where RabbitMQ is and what our exchanges and queues are called."""
+
+    host: str
+    port: int
+    virtual_host: str
+    user: str
+    password: str = field(repr=False)
+    tls: bool = False
+    certificate_authority: str | None = None
+    """A PEM file; None trusts what the system trusts."""
+    heartbeat: timedelta = timedelta(seconds=60)
+    """What we propose; RabbitMQ takes the lower of its own and ours."""
+    namespace: str = "hpc-bridge"
+    """The first word of every exchange and queue name."""
+    prefetch: int = 200
+    """How many unsettled deliveries the broker may hand us."""
+
+    @property
+    def jobs_exchange(self) -> str:
+        """Direct and durable; the routing key is the site's name."""
+        return f"{self.namespace}.jobs"
+
+    @property
+    def events_exchange(self) -> str:
+        """Topic and durable; routing keys are `<site>.<event>`."""
+        return f"{self.namespace}.events"
+
+    @property
+    def dead_letter_exchange(self) -> str:
+        """Direct and durable; the routing key is the site's name."""
+        return f"{self.namespace}.dead-letters"
+
+    def jobs_queue(self, site: str) -> str:
+        """The quorum queue from which the site's bridge takes jobs."""
+        return f"{self.namespace}.jobs.{site}"
+
+    def dead_letter_queue(self, site: str) -> str:
+        """The quorum queue where a site's refused messages lie."""
+        return f"{self.namespace}.dead-letters.{site}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSettings:
+    """How Slurm's commands are called."""
+
+    environment: tuple[tuple[str, str], ...] = ()
+    """Set for Slurm's commands, such as SLURM_CONF; all else of SLURM_* is scrubbed."""
+    query_timeout: timedelta = timedelta(seconds=90)
+    submit_timeout: timedelta = timedelta(seconds=180)
+    """Well above the 120 s for which sbatch itself may wait at MaxJobCount."""
+    settle_time: timedelta = timedelta(seconds=20)
+    """How long a job may take to show after an uncertain submission: twice MessageTimeout."""
+    parallel_submissions: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollingSettings:
+    """How often the bridge looks, and how long it believes in what it cannot see."""
+
+    looks: LookPolicy
+    marks: timedelta = timedelta(milliseconds=500)
+    """Between two looks at the marker spool; costs Slurm nothing."""
+    sweep: timedelta = timedelta(minutes=5)
+    """Between two questions to accounting about all live jobs."""
+    absence_grace: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """Where the journal lies."""
+
+    path: str
+    keep: timedelta = timedelta(days=30)
+    """How long finished jobs stay in the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSettings:
+    """Everything in a site's YAML file."""
+
+    site: Site
+    broker: BrokerSettings
+    scheduler: SchedulerSettings
+    polling: PollingSettings
+    journal: JournalSettings
+    templates: str | None = None
+    """A folder of the site's own templates, looked at before ours."""

@@ -12,8 +12,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
 
 PHASE_MEANS: Mapping[Phase, str] = {
     Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet.",
-    Phase.SUBMITTING: "It is on record that Slurm is being asked. After a crash or an unclear answer "
-    "the job is looked up in Slurm before anything else is done.",
+    Phase.SUBMITTING: "It is on record that Slurm is being asked: from here on, whatever happens, "
+    "the job is looked up in Slurm before it is submitted again.",
     Phase.QUEUED: "Slurm has the job and has given it an id; it waits for its turn.",
     Phase.HELD: "It waits in Slurm until somebody releases it.",
     Phase.RUNNING: "Slurm has started it on its nodes.",
@@ -39,7 +39,7 @@ EVENT_MEANS: Mapping[EventKind, str] = {
 OPENING = """\
 # The life of a job
 
-<!-- Drawn from the tables in bridge/core by scripts/lifecycle-page: change those, not this page. -->
+<!-- Drawn from the tables in bridge/core by scripts/lifecycle-page: change those, not this. -->
 
 The bridge knows each job in exactly one phase. What it is told (by itself, by Slurm, by the marks
 that a job's script leaves) moves the job along the arrows below and along no others; what does not
@@ -73,15 +73,22 @@ def page() -> str:
         table(["Phase", "Meaning", "May become"], [phase_row(phase) for phase in Phase]),
         diagram(),
         "## Events",
-        "What is told to the outside. Each job gets exactly one of "
-        f"{listed(kind.value for kind in EventKind if kind.value in ENDS)} (or `rejected`), and "
-        "nothing after it.",
+        ends_sentence(),
         table(["Event", "Meaning"], [[f"`{kind}`", EVENT_MEANS[kind]] for kind in EventKind]),
         "## What Slurm's words mean",
         STATES_OPENING,
         table(["Meaning", "Slurm's words", "Ends the job"], [state_row(it) for it in Meaning]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def ends_sentence() -> str:
+    """Which events are the last of a job."""
+    ends = listed(kind.value for kind in EventKind if kind.value in ENDS)
+    return (
+        f"What is told to the outside. Each accepted job gets exactly one of {ends}, and nothing "
+        "after it; what cannot become a job gets `rejected` alone."
+    )
 
 
 def phase_row(phase: Phase) -> list[str]:

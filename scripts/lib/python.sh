@@ -4,7 +4,7 @@
 # and apt.sh, with $checkout set.
 
 system_python=/usr/bin/python3
-uv="$checkout/.tools/uv/bin/uv"
+uv="${checkout:?}/.tools/uv/bin/uv"
 
 # Nothing of a person's own Python settings may leak in.
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
@@ -16,7 +16,7 @@ export UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 # ensure_python: Debian's python3 with venv is there, and new enough.
 ensure_python() {
-    [[ -x $system_python ]] && "$system_python" -c 'import ensurepip, venv' 2>/dev/null ||
+    "$system_python" -c 'import ensurepip, venv' 2>/dev/null ||
         apt_ensure python3 python3-venv ca-certificates
     "$system_python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "$system_python is $("$system_python" -V): 3.11 or newer is needed (Debian 12 or newer)"

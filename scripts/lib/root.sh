@@ -17,17 +17,17 @@ as_root() {
 # Of the environment, only what these scripts and the package clients read goes along.
 become_root() {
     ((EUID != 0)) || return 0
-    local name passed=()
+    local name kept=
     command -v sudo >/dev/null || die "this needs root: run it as root, or install sudo"
     say "root is needed from here on: going on through sudo"
     for name in $(compgen -e); do
         case $name in
-        CI | NO_COLOR | TERM | BRIDGE_* | PIP_* | UV_* | SSL_CERT_* | http_proxy | https_proxy | no_proxy)
-            passed+=("$name=${!name}")
+        CI | NO_COLOR | BRIDGE_* | PIP_* | UV_* | SSL_CERT_* | http_proxy | https_proxy | no_proxy)
+            kept+=",$name"
             ;;
         esac
     done
-    exec sudo -- env "${passed[@]}" "$@"
+    exec sudo ${kept:+"--preserve-env=${kept#,}"} -- "$@"
 }
 
 # as_owner COMMAND...: runs COMMAND as the owner of the checkout ($checkout), so that root leaves no

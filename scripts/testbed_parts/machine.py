@@ -1,0 +1,37 @@
+"""What all testbeds of one machine share: packages, accounts, container runtimes and images."""
+
+from . import files, packages, slurm, users
+from .console import UsageError, progress
+from .layout import CACHE, Layout, Options
+from .slurm_config import can_limit_rates
+
+
+def prepare(options: Options) -> None:
+    """Install and make what is missing; quick when nothing is."""
+    packages.install(accounting=options.accounting)
+    _check(options)
+    users.settle()
+    try:
+        from .containers import images, install
+    except ImportError:
+        return
+    install.install_runtimes(progress)
+    images.build_images(files.folder(CACHE), progress)
+
+
+def build_shifter(layout: Layout) -> str:
+    """Build the shifter stand-in and its plugin; returns the text of plugstack.conf."""
+    try:
+        from .containers import shifter
+    except ImportError:
+        return ""
+    return shifter.build(layout.bin, layout.lib, layout.root, progress)
+
+
+def _check(options: Options) -> None:
+    year, month = version = slurm.installed_version()
+    if options.rate_limit and not can_limit_rates(version):
+        raise UsageError(
+            f"--rate-limit: Slurm {year}.{month:02d} is installed here,"
+            " and rate limits came with 23.02"
+        )

@@ -1,0 +1,174 @@
+"""The text of Slurm's configuration files: pure functions of the layout and Slurm's version."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .layout import Layout, Options
+
+CLUSTER = "testbed"
+NODE_CPUS = 8
+NODE_MEMORY_MB = 16_000
+GPU_NODE = "n2"
+GPUS = 2
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the texts are made from."""
+
+    layout: Layout
+    version: Version
+    plugstack: str
+
+
+def parse_version(text: str) -> Version | None:
+    """The version in ``slurmctld -V`` output, such as ``slurm-wlm 22.05.8``."""
+    found = re.search(r"(\d+)\.(\d+)\.\d+", text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def can_limit_rates(version: Version) -> bool:
+    """Whether slurmctld has per-user rate limits (rl_enable came with Slurm 23.02)."""
+    return version >= (23, 2)
+
+
+def slurm_conf(site: Site) -> str:
+    """slurm.conf(5): one controller and the nodes, all on this machine's loopback."""
+    layout, options = site.layout, site.layout.options
+    home = layout.root / "slurm"
+    settings: list[tuple[str, object]] = [
+        ("ClusterName", CLUSTER),
+        ("SlurmctldHost", "localhost(127.0.0.1)"),
+        ("SlurmctldPort", layout.ports["slurmctld"]),
+        ("SlurmUser", "slurm"),
+        ("AuthType", "auth/munge"),
+        ("CredType", "cred/munge"),
+        ("AuthInfo", f"socket={layout.munge_socket}"),
+        # Bind to the host name's address alone; the daemons' host name is localhost.
+        ("CommunicationParameters", "NoCtldInAddrAny,NoInAddrAny"),
+        ("StateSaveLocation", home / "state"),
+        ("SlurmdSpoolDir", home / "spool" / "%n"),
+        ("SlurmctldPidFile", home / "run" / "slurmctld.pid"),
+        ("SlurmdPidFile", home / "run" / "%n.pid"),
+        ("SlurmdLogFile", layout.root / "log" / "%n.log"),
+        ("SlurmctldDebug", "info"),
+        ("SlurmdDebug", "info"),
+        ("PlugStackConfig", layout.slurm_conf.with_name("plugstack.conf")),
+        ("MailProg", "/bin/true"),
+        # One machine plays several bigger ones.
+        ("SlurmdParameters", "config_overrides"),
+        ("ProctrackType", "proctrack/linuxproc"),
+        ("TaskPlugin", "task/none"),
+        ("MpiDefault", "none"),
+        ("PropagateResourceLimits", "NONE"),
+        ("SelectType", "select/cons_tres"),
+        ("SelectTypeParameters", "CR_CPU_Memory"),
+        ("DefMemPerCPU", 500),
+        ("GresTypes", "gpu"),
+        ("EnforcePartLimits", "ALL"),
+        ("ReturnToService", 2),
+        # A job that uses more memory than it asked for is killed, as with cgroups.
+        ("JobAcctGatherType", "jobacct_gather/linux"),
+        ("JobAcctGatherFrequency", "task=3"),
+        ("JobAcctGatherParams", "OverMemoryKill"),
+        # Quick, so that tests need not wait.
+        ("SchedulerType", "sched/backfill"),
+        ("SchedulerParameters", "batch_sched_delay=0,sched_interval=2,bf_interval=2"),
+        ("MessageTimeout", 10),
+        ("SlurmctldTimeout", 10),
+        ("SlurmdTimeout", 10),
+        ("InactiveLimit", 0),
+        ("KillWait", 5),
+        ("CompleteWait", 0),
+        ("MinJobAge", options.min_job_age),
+    ]
+    settings += _accounting(site) if options.accounting else _no_accounting()
+    if options.rate_limit:
+        settings.append(("SlurmctldParameters", "rl_enable"))
+    lines = [f"{name}={value}" for name, value in settings]
+    return "\n".join([*lines, *_nodes(layout), *_partitions(options), ""])
+
+
+def _accounting(site: Site) -> list[tuple[str, object]]:
+    return [
+        ("AccountingStorageType", "accounting_storage/slurmdbd"),
+        ("AccountingStorageHost", "127.0.0.1"),
+        ("AccountingStoragePort", site.layout.ports["slurmdbd"]),
+        # For slurmdbd this "password" is the munge socket to sign with; AuthInfo is not asked.
+        ("AccountingStoragePass", site.layout.munge_socket),
+        ("AccountingStorageEnforce", "associations,limits,qos"),
+        ("AccountingStorageTRES", "gres/gpu"),
+        ("AccountingStoreFlags", "job_comment"),
+        ("PriorityType", "priority/multifactor"),
+        ("PriorityWeightQOS", 1000),
+        ("PreemptType", "preempt/qos"),
+        ("PreemptMode", "REQUEUE"),
+    ]
+
+
+def _no_accounting() -> list[tuple[str, object]]:
+    return [
+        ("AccountingStorageType", "accounting_storage/none"),
+        ("PriorityType", "priority/basic"),
+    ]
+
+
+def _nodes(layout: Layout) -> list[str]:
+    lines = []
+    for name in layout.node_names:
+        gres = f" Gres=gpu:{GPUS}" if name == GPU_NODE else ""
+        lines.append(
+            f"NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={layout.ports[name]}"
+            f" CPUs={NODE_CPUS} RealMemory={NODE_MEMORY_MB} State=UNKNOWN{gres}"
+        )
+    return lines
+
+
+def _partitions(options: Options) -> list[str]:
+    return [
+        f"PartitionName=cpu Nodes=n[1-{options.nodes}] Default=YES MaxTime=48:00:00"
+        " DefaultTime=10 State=UP",
+        f"PartitionName=gpu Nodes={GPU_NODE} MaxTime=24:00:00 DefaultTime=10 State=UP",
+    ]
+
+
+def gres_conf(site: Site) -> str:
+    """gres.conf(5): two pretended GPUs, plain files in place of devices."""
+    device = fake_gpu_pattern(site.layout)
+    return f"AutoDetect=off\nNodeName={GPU_NODE} Name=gpu File={device}[0-{GPUS - 1}]\n"
+
+
+def fake_gpu_pattern(layout: Layout) -> str:
+    """Where the pretended GPU devices lie, without their number."""
+    return str(layout.root / "slurm" / "devices" / "gpu")
+
+
+def cgroup_conf(site: Site) -> str | None:
+    """cgroup.conf(5): no control groups; None where the version neither needs nor knows that."""
+    return "CgroupPlugin=disabled\n" if site.version >= (23, 11) else None
+
+
+def slurmdbd_conf(layout: Layout, *, database: str, user: str, password: str) -> str:
+    """slurmdbd.conf(5); holds the database password, so only the slurm user may read it."""
+    home = layout.root / "slurm"
+    settings: Sequence[tuple[str, object]] = (
+        ("AuthType", "auth/munge"),
+        ("AuthInfo", f"socket={layout.munge_socket}"),
+        ("CommunicationParameters", "NoInAddrAny"),
+        ("DbdHost", "localhost"),
+        ("DbdAddr", "127.0.0.1"),
+        ("DbdPort", layout.ports["slurmdbd"]),
+        ("SlurmUser", "slurm"),
+        ("DebugLevel", "info"),
+        ("PidFile", home / "run" / "slurmdbd.pid"),
+        ("MessageTimeout", 10),
+        ("StorageType", "accounting_storage/mysql"),
+        ("StorageHost", "localhost"),
+        ("StorageLoc", database),
+        ("StorageUser", user),
+        ("StoragePass", password),
+    )
+    return "".join(f"{name}={value}\n" for name, value in settings)

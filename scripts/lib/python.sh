@@ -25,7 +25,7 @@ ensure_python() {
 # ensure_uv: the pinned uv is in .tools/ of the checkout. uv asks the index that pip is set to ask.
 ensure_uv() {
     local pins="$checkout/scripts/lib/uv-pinned.txt" index
-    if [[ ! -x $uv ]] || ! _stamped "$checkout/.tools/uv" "$(_digest "$pins")"; then
+    if [[ ! -x $uv ]] || ! stamped "$checkout/.tools/uv" "$(digest "$pins")"; then
         step "uv, as pinned" _install_uv "$pins" || die "uv could not be installed"
     fi
     if [[ -z ${UV_DEFAULT_INDEX:-} ]]; then
@@ -39,7 +39,7 @@ _install_uv() {
     as_owner mkdir -p "$checkout/.tools" &&
         as_owner "$system_python" -m venv --clear "$checkout/.tools/uv" &&
         as_owner "$checkout/.tools/uv/bin/python" -m pip install --quiet --require-hashes --only-binary :all: -r "$1" &&
-        _stamp "$checkout/.tools/uv" "$(_digest "$1")"
+        stamp "$checkout/.tools/uv" "$(digest "$1")" as_owner
 }
 
 # venv_on_system_python VENV AS_WHOM: VENV is there, on the interpreter of now. One that fits is
@@ -50,16 +50,17 @@ venv_on_system_python() {
         "$as_whom" "$uv" venv --quiet --clear "$venv"
 }
 
-# A venv carries the digest of what it was made from, so that making it again is quick.
-_digest() {
+# An environment carries the digest of what it was made from, so that making it again is quick:
+# digest FILE..., stamped VENV DIGEST, stamp VENV DIGEST AS_WHOM.
+digest() {
     { "$system_python" -V && printf '%s\n' "$checkout" && cat -- "$@"; } | sha256sum | cut -d' ' -f1
 }
 
-_stamped() {
+stamped() {
     [[ -r $1/made-from && $(<"$1/made-from") == "$2" ]]
 }
 
-_stamp() {
+stamp() {
     # shellcheck disable=SC2016  # expanded by the inner shell
-    as_owner sh -c 'printf "%s\n" "$2" >"$1/made-from"' sh "$1" "$2"
+    "$3" sh -c 'printf "%s\n" "$2" >"$1/made-from"' sh "$1" "$2"
 }

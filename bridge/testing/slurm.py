@@ -1,0 +1,120 @@
+"""A Scheduler over a cluster in memory, with every way in which Slurm fails, by script."""
+
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from threading import Lock
+
+from bridge.core.errors import (
+    SiteFullError,
+    SubmissionRefusedError,
+    SubmissionUncertainError,
+    UnavailableError,
+)
+from bridge.core.facts import Sighting
+from bridge.core.job import SlurmId, SubmissionTag
+from bridge.testing.cluster import FakeCluster
+
+
+class Submission(StrEnum):
+    """How a submission goes. The values are Slurm's words."""
+
+    TAKEN = "Submitted batch job"
+    REFUSED = "Invalid account or account/partition combination specified"
+    UNCERTAIN_BUT_THERE = "Socket timed out on send/recv operation"
+    UNCERTAIN_AND_LATE = "Zero Bytes were transmitted or received"
+    """The job shows in the queue only after `FakeSlurm.lateness`."""
+    UNCERTAIN_AND_NOT_THERE = "Message receive failure"
+    UNAVAILABLE = "Slurm job queue full"
+    SITE_FULL = "Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)"
+
+
+class Accounting(StrEnum):
+    """What accounting is like at the site."""
+
+    ON = "it answers"
+    OFF = "Slurm accounting storage is disabled"
+    DOWN = "Problem talking to the database"
+
+
+class FakeSlurm:
+    """A Scheduler; what it says is what `cluster` holds and what a test has scripted."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self.cluster = cluster
+        self.submissions: deque[Submission] = deque()
+        """How the next submissions go, in order; all others are taken."""
+        self.controller_answers = True
+        self.accounting_is = Accounting.ON
+        self.accounting_lag = timedelta(0)
+        """How far accounting is behind the queue."""
+        self.lateness = timedelta(seconds=10)
+        self.calls: list[str] = []
+        """The names of the methods called, in order."""
+        self._lock = Lock()
+
+    def submit(self, script: str) -> SlurmId:
+        """Submit a batch script, with the outcome that is next in `submissions`."""
+        with self._lock:
+            self._call("submit")
+            outcome = self.submissions.popleft() if self.submissions else Submission.TAKEN
+            match outcome:
+                case Submission.TAKEN:
+                    return self.cluster.submit(script)
+                case Submission.REFUSED:
+                    raise SubmissionRefusedError(outcome)
+                case Submission.UNAVAILABLE:
+                    raise UnavailableError(outcome)
+                case Submission.SITE_FULL:
+                    raise SiteFullError(outcome)
+                case Submission.UNCERTAIN_BUT_THERE:
+                    self.cluster.submit(script)
+                case Submission.UNCERTAIN_AND_LATE:
+                    self.cluster.submit(script, delay=self.lateness)
+                case Submission.UNCERTAIN_AND_NOT_THERE:
+                    pass
+            raise SubmissionUncertainError(outcome)
+
+    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
+        """Every job that bears the tag, lowest id first."""
+        with self._lock:
+            self._call("find")
+            seen = self.cluster.queue()
+            if self.accounting_is is Accounting.ON:
+                seen += self.cluster.records(since=since, lag=self.accounting_lag)
+            found = {it.slurm_id for it in seen if it.tag == tag}
+            if not found and self.accounting_is is Accounting.DOWN:
+                raise UnavailableError(self.accounting_is)
+            return tuple(sorted(found, key=int))
+
+    def queue(self) -> tuple[Sighting, ...]:
+        """What squeue sees."""
+        with self._lock:
+            self._call("queue")
+            return self.cluster.queue()
+
+    def accounting(
+        self, slurm_ids: Iterable[SlurmId], *, since: datetime
+    ) -> tuple[Sighting, ...] | None:
+        """What sacct sees of these jobs; it answers also while the controller does not."""
+        with self._lock:
+            self.calls.append("accounting")
+            if self.accounting_is is Accounting.DOWN:
+                raise UnavailableError(self.accounting_is)
+            if self.accounting_is is Accounting.OFF:
+                return None
+            wanted = set(slurm_ids)
+            records = self.cluster.records(since=since, lag=self.accounting_lag)
+            return tuple(it for it in records if it.slurm_id in wanted)
+
+    def cancel(self, slurm_id: SlurmId) -> None:
+        """As scancel: silent about jobs that it does not know."""
+        with self._lock:
+            self._call("cancel")
+            self.cluster.cancel(slurm_id)
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if not self.controller_answers:
+            raise UnavailableError("Unable to contact slurm controller (connect failure)")

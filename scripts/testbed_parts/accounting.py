@@ -18,7 +18,9 @@ _STATEMENTS: tuple[str, ...] = (
     "add qos preempt,regular,debug",
     "modify qos preempt set priority=0 preemptmode=requeue",
     "modify qos regular set priority=100 preempt=preempt",
+    # DenyOnLimit: a job over the time limit is refused at once, as sites do, not left pending.
     "modify qos debug set priority=200 preempt=preempt maxwall=00:30:00 maxsubmitjobsperuser=5",
+    "modify qos debug set flags=DenyOnLimit",
     *(
         f"add account {account} cluster={CLUSTER} organization=testbed description={account}"
         for account in ACCOUNTS
@@ -26,6 +28,21 @@ _STATEMENTS: tuple[str, ...] = (
     *(
         f"add user {user} cluster={CLUSTER} account={account} defaultaccount=science"
         f" qos={_ALL_QOS} defaultqos=regular"
+        for user in (ALICE, BOB)
+        for account in ACCOUNTS
+    ),
+)
+
+_SHOWN = (
+    ("qos", "name,preempt,maxwall,maxsubmitpu,flags"),
+    ("assoc", "cluster,account,user,defaultqos,qos"),
+)
+_EXPECTED: tuple[str, ...] = (
+    "preempt||||",
+    "regular|preempt|||",
+    "debug|preempt|00:30:00|5|DenyOnLimit",
+    *(
+        f"{CLUSTER}|{account}|{user}|regular|{','.join(sorted(QOS))}"
         for user in (ALICE, BOB)
         for account in ACCOUNTS
     ),
@@ -54,13 +71,10 @@ def settle(slurmdbd: SlurmDbd) -> None:
 
 def _missing(slurmdbd: SlurmDbd) -> Sequence[str]:
     there = set()
-    for what, columns in (("qos", "name"), ("assoc", "cluster,account,user,defaultqos")):
+    for what, columns in _SHOWN:
         _, answer = _sacctmgr(slurmdbd, ["show", what, f"format={columns}"])
         there |= set(answer.split())
-    associations = [
-        f"{CLUSTER}|{account}|{user}|regular" for user in (ALICE, BOB) for account in ACCOUNTS
-    ]
-    return [row for row in (*QOS, *associations) if row not in there]
+    return [row for row in _EXPECTED if row not in there]
 
 
 def _sacctmgr(slurmdbd: SlurmDbd, arguments: Sequence[str]) -> tuple[bool, str]:

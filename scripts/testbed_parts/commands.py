@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import layout as layouts
 from . import files, machine
+from . import layout as layouts
 from .arguments import parser
 from .console import SetupFailed, UsageError, complain, progress
 from .environment import exports
@@ -22,9 +22,10 @@ from .slurm import Slurmd
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     asked = parser().parse_args(arguments)
+    if os.geteuid() != 0:
+        complain(UsageError("needs root: run scripts/testbed, which asks sudo"))
+        return 2
     try:
-        if os.geteuid() != 0:
-            raise UsageError("needs root: run scripts/testbed, which asks sudo")
         return _VERBS[asked.verb](layouts.choose_root(asked.dir), asked)
     except UsageError as error:
         complain(error)
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader of our output has gone (`testbed logs n1 | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        complain(SetupFailed(str(error), hint="is the disk full, or the folder's owner not root?"))
         return 1
     except KeyboardInterrupt:
         return 130

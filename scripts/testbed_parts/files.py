@@ -25,6 +25,14 @@ def write(path: Path, text: str, *, owner: str = "root", mode: int = 0o644) -> P
     return path
 
 
+def link(path: Path, target: Path) -> None:
+    """Make ``path`` a symbolic link to ``target``, in place of any link or file."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(path)
+
+
 def password(path: Path, *, owner: str = "root") -> str:
     """The password kept in ``path``, made up when there is none."""
     if not path.exists():

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ MOST_NODES = 16
 
 # A Unix socket's path has at most 107 bytes (unix(7)); the deepest of ours adds about 25.
 _LONGEST_ROOT = 80
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._/-]+")
 _FIXED_PORTS = ("slurmctld", "slurmdbd", "amqp", "amqp_dist", "epmd", "management", "sshd")
 # Below the kernel's ephemeral range, so that no outgoing connection takes a port of ours.
 _PORT_RANGE = range(20_000, 32_000)
@@ -122,9 +124,13 @@ def choose_root(argument: str | None) -> Path:
     chosen = argument or os.environ.get("BRIDGE_TESTBED_DIR") or str(default_root())
     root = Path(chosen).absolute()
     if len(os.fsencode(root)) > _LONGEST_ROOT:
-        raise UsageError(f"the folder's path is too long for sockets (over {_LONGEST_ROOT}): {root}")
-    if any(letter.isspace() or not letter.isprintable() or letter in "#'\"\\%," for letter in chosen):
-        raise UsageError(f"Slurm's files cannot name a folder with such characters: {root}")
+        raise UsageError(f"a path over {_LONGEST_ROOT} bytes is too long for sockets: {root}")
+    if not _PLAIN_PATH.fullmatch(str(root)):
+        raise UsageError(
+            f"only letters, digits and ._- may be in the path: {root}"
+        )
+    if root.exists() and root.stat().st_uid != 0:
+        raise UsageError(f"the folder must belong to root: {root}")
     if root.exists() and any(root.iterdir()) and not _record(root).exists():
         raise UsageError(f"the folder holds other things than a testbed: {root}")
     return root
@@ -175,4 +181,4 @@ def _free_port(*, taken: set[int]) -> int:
             except OSError:
                 continue
             return port
-    raise UsageError(f"no free port between {_PORT_RANGE.start} and {_PORT_RANGE.stop}")
+    raise UsageError(f"no free port between {_PORT_RANGE[0]} and {_PORT_RANGE[-1]}")

@@ -13,7 +13,7 @@ class Munge(Part):
     """The site's authentication service (munged(8))."""
 
     name = "munge"
-    hint = "munged refuses folders that others may write to; look at the log with `testbed logs munge`"
+    hint = "munged refuses folders that others may write to; see `testbed logs munge`"
 
     @property
     def _home(self) -> Path:

@@ -64,8 +64,8 @@ def _missing(packages: Sequence[str]) -> list[str]:
     done = subprocess.run(
         ["dpkg-query", "--show", form, *packages], capture_output=True, text=True, check=False
     )
-    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
-    return [package for package in packages if package not in installed]
+    rows = set(done.stdout.splitlines())
+    return [package for package in packages if f"{package} installed" not in rows]
 
 
 def _installed_units() -> list[str]:

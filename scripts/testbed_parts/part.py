@@ -21,7 +21,6 @@ class Part(ABC):
     hint: str
     ready_seconds: float = 30.0
     stop_seconds: float = 20.0
-    needs: tuple[str, ...] = ()
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -158,4 +157,5 @@ def ask(
         return False, f"{argv[0]}: {error.strerror}"
     if done.returncode == 0:
         return True, done.stdout
-    return False, (done.stderr.strip() or done.stdout.strip() or f"{argv[0]} exited {done.returncode}")
+    said = done.stderr.strip() or done.stdout.strip()
+    return False, said or f"{argv[0]} exited {done.returncode}"

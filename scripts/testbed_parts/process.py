@@ -120,7 +120,7 @@ def gone_within(processes: tuple[Running, ...], seconds: float) -> bool:
 
 def running_now() -> list[int]:
     """The ids of all processes."""
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def descendants(ancestors: Iterable[int]) -> list[int]:
@@ -149,11 +149,9 @@ def kill_ids(pids: Iterable[int]) -> None:
 def open_files(pid: int) -> list[str]:
     """What a process has open (proc(5), /proc/PID/fd); empty when it is gone."""
     found: list[str] = []
-    try:
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            found.append(os.readlink(entry.path))
-    except OSError:
-        return found
+    # It may end, or close something, while we look.
+    with contextlib.suppress(OSError):
+        found.extend(str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir())
     return found
 
 

@@ -86,8 +86,13 @@ class RabbitMq(Part):
     def _first_definitions(self) -> dict[str, object]:
         return {
             "users": [
-                self._user(AMQP_USER, "amqp-password", owner=ALICE, tags=""),
-                self._user(MANAGEMENT_USER, "management-password", owner="root", tags="administrator"),
+                self._user(AMQP_USER, kept_in="amqp-password", owner=ALICE, tags=""),
+                self._user(
+                    MANAGEMENT_USER,
+                    kept_in="management-password",
+                    owner="root",
+                    tags="administrator",
+                ),
             ],
             "vhosts": [{"name": AMQP_VHOST}],
             "permissions": [
@@ -96,8 +101,8 @@ class RabbitMq(Part):
             ],
         }
 
-    def _user(self, name: str, secret: str, *, owner: str, tags: str) -> dict[str, str]:
-        password = files.password(self.layout.secret(secret), owner=owner)
+    def _user(self, name: str, *, kept_in: str, owner: str, tags: str) -> dict[str, str]:
+        password = files.password(self.layout.secret(kept_in), owner=owner)
         return {
             "name": name,
             "password_hash": salted_hash(password, salt=os.urandom(4)),

@@ -9,7 +9,7 @@ from .mariadb import MariaDb
 from .munge import Munge
 from .part import Part
 from .rabbitmq import RabbitMq
-from .slurm import SlurmDbd, Slurmctld, Slurmd, SlurmPart
+from .slurm import Slurmctld, Slurmd, SlurmDbd, SlurmPart
 from .sshd import Sshd
 
 
@@ -56,29 +56,27 @@ class Site:
         files.folder(layout.root / "pids", mode=0o700)
         files.folder(layout.root / "secrets", mode=0o711)
         files.folder(layout.work, owner=ALICE)
-        if not layout.images.is_symlink():
-            layout.images.symlink_to(CACHE)
+        files.link(layout.images, CACHE)
 
     def _bring_up(self, part: Part) -> None:
+        if isinstance(part, SlurmPart):
+            self._wait_for_what_slurm_needs()
+        if part is self.slurmctld and self.layout.options.accounting:
+            self.slurmdbd.wait_until_ready()
+            accounting.settle(self.slurmdbd)
         part.prepare()
         if part.alive and part.is_current():
             return
         if part.processes:
             progress(f"{part.name}: stopping, its settings have changed")
             part.stop()
-        if isinstance(part, SlurmPart):
-            self._wait_for_what_slurm_needs(part)
         progress(f"{part.name}: starting")
         part.launch()
 
-    def _wait_for_what_slurm_needs(self, part: SlurmPart) -> None:
-        for other in self.parts:
-            if other is part:
-                break
-            if not isinstance(other, RabbitMq | Slurmd):
-                other.wait_until_ready()
-        if part is self.slurmctld and self.layout.options.accounting:
-            accounting.settle(self.slurmdbd)
+    def _wait_for_what_slurm_needs(self) -> None:
+        for part in self.parts:
+            if isinstance(part, Munge | MariaDb):
+                part.wait_until_ready()
 
     def down(self) -> None:
         """Stop every part; jobs that still run are cancelled first."""

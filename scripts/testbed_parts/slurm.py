@@ -47,7 +47,7 @@ def write_configuration(layout: Layout, plugstack: str) -> None:
     for node in layout.node_names:
         files.folder(home / "spool" / node)
     for number in range(GPUS):
-        Path(f"{fake_gpu_pattern(layout)}{number}").touch()
+        files.link(Path(f"{fake_gpu_pattern(layout)}{number}"), Path("/dev/null"))
     files.write(layout.slurm_conf, slurm_conf(site))
     files.write(etc / "gres.conf", gres_conf(site))
     files.write(etc / "plugstack.conf", site.plugstack)

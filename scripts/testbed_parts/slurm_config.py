@@ -1,7 +1,6 @@
 """The text of Slurm's configuration files: pure functions of the layout and Slurm's version."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .layout import Layout, Options
@@ -128,17 +127,20 @@ def _nodes(layout: Layout) -> list[str]:
 
 
 def _partitions(options: Options) -> list[str]:
+    shared = "DefaultTime=10 State=UP"
     return [
-        f"PartitionName=cpu Nodes=n[1-{options.nodes}] Default=YES MaxTime=48:00:00"
-        " DefaultTime=10 State=UP",
-        f"PartitionName=gpu Nodes={GPU_NODE} MaxTime=24:00:00 DefaultTime=10 State=UP",
+        f"PartitionName=cpu Nodes=n[1-{options.nodes}] Default=YES MaxTime=48:00:00 {shared}",
+        f"PartitionName=gpu Nodes={GPU_NODE} MaxTime=24:00:00 {shared}",
     ]
 
 
 def gres_conf(site: Site) -> str:
-    """gres.conf(5): two pretended GPUs, plain files in place of devices."""
+    """gres.conf(5): two pretended GPUs, links to /dev/null in place of devices."""
     device = fake_gpu_pattern(site.layout)
-    return f"AutoDetect=off\nNodeName={GPU_NODE} Name=gpu File={device}[0-{GPUS - 1}]\n"
+    return (
+        "AutoDetect=off\n"
+        f"NodeName={GPU_NODE} Name=gpu File={device}[0-{GPUS - 1}] Flags=nvidia_gpu_env\n"
+    )
 
 
 def fake_gpu_pattern(layout: Layout) -> str:
@@ -154,7 +156,7 @@ def cgroup_conf(site: Site) -> str | None:
 def slurmdbd_conf(layout: Layout, *, database: str, user: str, password: str) -> str:
     """slurmdbd.conf(5); holds the database password, so only the slurm user may read it."""
     home = layout.root / "slurm"
-    settings: Sequence[tuple[str, object]] = (
+    settings: tuple[tuple[str, object], ...] = (
         ("AuthType", "auth/munge"),
         ("AuthInfo", f"socket={layout.munge_socket}"),
         ("CommunicationParameters", "NoInAddrAny"),

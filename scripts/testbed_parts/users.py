@@ -8,7 +8,7 @@ from .layout import ALICE, BOB
 from .part import ask
 
 # sshd takes an account whose password field begins with "!" for locked; "*" is just no password.
-_NO_PASSWORD = "*"
+_UNUSABLE = "*"
 
 
 def settle() -> None:
@@ -18,8 +18,8 @@ def settle() -> None:
             pwd.getpwnam(user)
         except KeyError:
             _run("useradd", "--create-home", "--shell=/bin/bash", "--user-group", user)
-        if _password_field(user) != _NO_PASSWORD:
-            _run("usermod", f"--password={_NO_PASSWORD}", user)
+        if _password_field(user) != _UNUSABLE:
+            _run("usermod", f"--password={_UNUSABLE}", user)
 
 
 def _password_field(user: str) -> str | None:

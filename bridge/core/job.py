@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import NewType
 
 JobId = NewType("JobId", str)
@@ -88,3 +89,9 @@ class JobSpec:
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:
     """The name under which Slurm will know this attempt, at most 255 bytes as Slurm stores them."""
     return SubmissionTag(f"{prefix}-{job_id}-{attempt}")
+
+
+def slurm_order(slurm_id: SlurmId) -> tuple[int, str]:
+    """A sort key: by number, as Slurm gave the ids out."""
+    digits = "".join(takewhile(str.isdecimal, slurm_id))
+    return int(digits or 0), slurm_id

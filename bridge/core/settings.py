@@ -71,8 +71,6 @@ class PollingSettings:
     looks: LookPolicy
     marks: timedelta = timedelta(milliseconds=500)
     """Between two looks at the marker spool; costs Slurm nothing."""
-    sweep: timedelta = timedelta(minutes=5)
-    """Between two questions to accounting about all live jobs."""
     absence_grace: timedelta = timedelta(minutes=5)
 
 

@@ -1,0 +1,106 @@
+"""Intake: bytes in, a recorded job or a recorded rejection out, and only then an ack."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from bridge.core.advance import accept
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.job import JobSpec
+from bridge.core.policy import admission_problems
+from bridge.core.site import Site
+from bridge.ports import (
+    Acceptance,
+    Admission,
+    Clock,
+    Delivery,
+    IntakeJournal,
+    Rejection,
+    Settlement,
+)
+from bridge.wire.event import encode, encode_rejection
+from bridge.wire.request import fingerprint, read_job
+
+log = structlog.get_logger()
+
+_TAKEN = Problem(
+    where="job_id",
+    what="another request bears this id; send a new job under a new id",
+)
+
+
+class Intake:
+    """Turns deliveries into recorded jobs and rejections."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        journal: IntakeJournal,
+        clock: Clock,
+        render: Callable[[JobSpec, int], str],
+    ) -> None:
+        """`render` makes a job's script; what it refuses, intake rejects."""
+        self._site = site
+        self._journal = journal
+        self._clock = clock
+        self._render = render
+
+    def receive(self, deliveries: Sequence[Delivery]) -> tuple[Settlement, ...]:
+        """How to settle each delivery, now that all of them are recorded.
+
+        Raises UnavailableError when the journal cannot be written: nothing is recorded then, and
+        nothing may be settled.
+        """
+        entries = [self._read(it) for it in deliveries]
+        admissions = self._journal.admit(entries)
+        conflicts = [
+            self._rejection(delivery.body, entry.job.job_id, (_TAKEN,))
+            for delivery, entry, admission in zip(deliveries, entries, admissions, strict=True)
+            if admission is Admission.CONFLICT and isinstance(entry, Acceptance)
+        ]
+        if conflicts:
+            self._journal.admit(conflicts)
+        return tuple(map(self._settlement, entries, admissions))
+
+    def _read(self, delivery: Delivery) -> Acceptance | Rejection:
+        try:
+            spec = read_job(delivery.body, site=self._site.name)
+            self._examine(spec)
+        except InvalidRequestError as error:
+            return self._rejection(delivery.body, error.job_id, error.problems)
+        step = accept(spec.job_id, self._clock.now())
+        return Acceptance(
+            job=step.job,
+            request=delivery.body,
+            fingerprint=fingerprint(delivery.body),
+            messages=tuple(encode(it, self._site, spec) for it in step.events),
+        )
+
+    def _examine(self, spec: JobSpec) -> None:
+        problems = admission_problems(spec, self._site)
+        if problems:
+            raise InvalidRequestError(*problems, job_id=spec.job_id)
+        try:
+            self._render(spec, 1)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(*error.problems, job_id=spec.job_id) from error
+
+    def _rejection(
+        self, body: bytes, job_id: str | None, problems: tuple[Problem, ...]
+    ) -> Rejection:
+        log.warning("rejected", job=job_id, problems=[str(it) for it in problems])
+        message = encode_rejection(
+            site=self._site.name,
+            at=self._clock.now(),
+            body=body,
+            job_id=job_id,
+            problems=problems,
+        )
+        return Rejection(message=message)
+
+    def _settlement(self, entry: Acceptance | Rejection, admission: Admission) -> Settlement:
+        if isinstance(entry, Rejection) or admission is Admission.CONFLICT:
+            return Settlement.DEAD_LETTER
+        log.info("taken", job=entry.job.job_id, admission=admission.value)
+        return Settlement.ACK

@@ -1,0 +1,231 @@
+"""Submit: recorded jobs become Slurm jobs, each once."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+import structlog
+
+from bridge.core.errors import (
+    InvalidRequestError,
+    SiteFullError,
+    SubmissionRefusedError,
+    SubmissionUncertainError,
+    UnavailableError,
+)
+from bridge.core.facts import Fact, NotSubmitted, Refused, SubmissionBegun, Submitted
+from bridge.core.job import JobId, SlurmId, SubmissionTag, slurm_order, submission_tag
+from bridge.core.lifecycle import Job, Phase
+from bridge.core.site import Site
+from bridge.flows.record import Recorder
+from bridge.ports import Clock, JobFolders, LifecycleJournal, Scheduler
+
+log = structlog.get_logger()
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+_CHECKS_BEFORE_RESUBMISSION = 2
+_CLOCKS_DIFFER_BY = timedelta(minutes=1)
+
+
+class Prepare(Protocol):
+    """Makes what Slurm and the job's folder get."""
+
+    def __call__(self, job: Job, request: bytes) -> "Prepared":
+        """Raise InvalidRequestError when no script can be written for the job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A batch script, and the files that lie beside it in the job's folder."""
+
+    script: str
+    files: Mapping[str, str]
+
+
+class ParallelMap(Protocol):
+    """As the built-in map, but calls may run side by side."""
+
+    def __call__(self, function: Callable[[A], R], over: Iterable[A], /) -> Iterable[R]:
+        """Give the results in the order of `over`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """What one pass over the waiting jobs came to."""
+
+    handled: int
+    """How many jobs moved on."""
+    obstacle: str | None = None
+    """Why the site takes no jobs for now, in its own words."""
+    site_full: bool = False
+    """Whether the obstacle is a limit on how many jobs we may have there."""
+    doubtful: int = 0
+    """How many submissions are not settled: look again soon."""
+
+
+class Submission:
+    """Takes jobs from the journal to Slurm."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        scheduler: Scheduler,
+        folders: JobFolders,
+        journal: LifecycleJournal,
+        recorder: Recorder,
+        clock: Clock,
+        prepare: Prepare,
+        settle_time: timedelta,
+        parallel: ParallelMap = map,
+        batch: int = 64,
+    ) -> None:
+        """`settle_time` is how long a submitted job may take to show in Slurm's answers."""
+        self._site = site
+        self._scheduler = scheduler
+        self._folders = folders
+        self._journal = journal
+        self._recorder = recorder
+        self._clock = clock
+        self._prepare = prepare
+        self._settle_time = settle_time
+        self._parallel = parallel
+        self._batch = batch
+        self._uncertain_since: dict[JobId, datetime] = {}
+        self._checks: Counter[JobId] = Counter()
+        self._born = clock.now()
+
+    def submit_waiting(self) -> Pass:
+        """Settle what is doubtful, then submit what waits; one batch of each.
+
+        Raises UnavailableError when the journal cannot be read or written.
+        """
+        waiting = self._journal.waiting(self._batch)
+        settled = self._settle([it for it in waiting if it.phase is Phase.SUBMITTING])
+        submitted = self._submit([it for it in waiting if it.phase is Phase.ACCEPTED])
+        return Pass(
+            handled=settled.handled + submitted.handled,
+            obstacle=settled.obstacle or submitted.obstacle,
+            site_full=submitted.site_full,
+            doubtful=settled.doubtful + submitted.doubtful,
+        )
+
+    def _submit(self, fresh: Sequence[Job]) -> Pass:
+        try:
+            ready = self._begin(fresh)
+        except UnavailableError as error:
+            return Pass(handled=0, obstacle=str(error))
+        attempt = _Attempt()
+        facts = self._parallel(lambda pair: self._submit_one(pair, attempt), ready)
+        known = [it for it in facts if it is not None]
+        return Pass(
+            handled=sum(not isinstance(it, NotSubmitted) for it in known),
+            obstacle=attempt.obstacle,
+            site_full=attempt.site_full,
+            doubtful=len(ready) - len(known),
+        )
+
+    def _begin(self, fresh: Sequence[Job]) -> list[tuple[Job, Prepared]]:
+        """Write the folders, then that we are about to submit: from then on the job may exist."""
+        prepared: dict[JobId, Prepared] = {}
+        facts: list[tuple[Job, Fact]] = []
+        for job in fresh:
+            at = self._clock.now()
+            try:
+                made = self._prepare(job, self._journal.request(job.job_id))
+            except InvalidRequestError as error:
+                facts.append((job, Refused(at=at, words=str(error))))
+                continue
+            self._folders.create(job.job_id, made.files)
+            prepared[job.job_id] = made
+            facts.append((job, SubmissionBegun(at=at)))
+        stale = self._recorder.tell(facts).stale
+        begun = self._journal.jobs(prepared.keys() - stale)
+        return [(it, prepared[it.job_id]) for it in begun]
+
+    def _submit_one(self, pair: tuple[Job, Prepared], attempt: "_Attempt") -> Fact | None:
+        """The fact that came of it; None when it is not known whether Slurm has the job."""
+        job, prepared = pair
+        fact = self._ask_slurm(job, prepared, attempt)
+        if fact is not None:
+            self._recorder.tell([(job, fact)])
+        return fact
+
+    def _ask_slurm(self, job: Job, prepared: Prepared, attempt: "_Attempt") -> Fact | None:
+        if attempt.obstacle is not None:
+            return NotSubmitted(at=self._clock.now(), words=attempt.obstacle)
+        try:
+            slurm_id = self._scheduler.submit(prepared.script)
+        except SubmissionRefusedError as error:
+            return Refused(at=self._clock.now(), words=str(error))
+        except SubmissionUncertainError as error:
+            log.warning("submission_uncertain", job=job.job_id, words=str(error))
+            self._uncertain_since[job.job_id] = self._clock.now()
+            return None
+        except UnavailableError as error:
+            attempt.meet(error)
+            return NotSubmitted(at=self._clock.now(), words=str(error))
+        return Submitted(at=self._clock.now(), slurm_id=slurm_id)
+
+    def _settle(self, doubtful: Sequence[Job]) -> Pass:
+        """Find out whether Slurm has the jobs of which we do not know."""
+        if not doubtful:
+            return Pass(handled=0)
+        try:
+            queued = self._queued_tags()
+            facts = [(job, self._resolve(job, queued)) for job in doubtful]
+        except UnavailableError as error:
+            return Pass(handled=0, obstacle=str(error), doubtful=len(doubtful))
+        known = [(job, fact) for job, fact in facts if fact is not None]
+        self._recorder.tell(known)
+        for job, _ in known:
+            self._uncertain_since.pop(job.job_id, None)
+            self._checks.pop(job.job_id, None)
+        return Pass(handled=len(known), doubtful=len(doubtful) - len(known))
+
+    def _queued_tags(self) -> Mapping[SubmissionTag, list[SlurmId]]:
+        found: dict[SubmissionTag, list[SlurmId]] = defaultdict(list)
+        for sighting in self._scheduler.queue():
+            found[sighting.tag].append(sighting.slurm_id)
+        return found
+
+    def _resolve(self, job: Job, queued: Mapping[SubmissionTag, list[SlurmId]]) -> Fact | None:
+        tag = submission_tag(self._site.tag_prefix, job.job_id, job.attempt)
+        now = self._clock.now()
+        if tag in queued:
+            return self._adopt(job, sorted(queued[tag], key=slurm_order), now)
+        if now - self._uncertain_since.get(job.job_id, self._born) < self._settle_time:
+            return None
+        since = (job.submitting_since or job.accepted_at) - _CLOCKS_DIFFER_BY
+        found = self._scheduler.find(tag, since=since)
+        if found:
+            return self._adopt(job, found, now)
+        self._checks[job.job_id] += 1
+        if self._checks[job.job_id] < _CHECKS_BEFORE_RESUBMISSION:
+            return None
+        log.info("submission_did_not_arrive", job=job.job_id, tag=tag)
+        return NotSubmitted(at=now, words="Slurm does not know this submission")
+
+    def _adopt(self, job: Job, found: Sequence[SlurmId], at: datetime) -> Fact:
+        kept, *others = found
+        log.info("submission_found", job=job.job_id, slurm_id=kept, others=others)
+        for other in others:
+            self._scheduler.cancel(other)
+        return Submitted(at=at, slurm_id=kept)
+
+
+class _Attempt:
+    """What one round of submissions met; shared by those that run side by side."""
+
+    obstacle: str | None = None
+    site_full = False
+
+    def meet(self, error: UnavailableError) -> None:
+        self.site_full = self.site_full or isinstance(error, SiteFullError)
+        self.obstacle = self.obstacle or str(error)

@@ -1,0 +1,146 @@
+"""Watch: what Slurm and the jobs' own scripts say becomes facts, and facts become steps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from bridge.core.errors import UnavailableError
+from bridge.core.facts import Absent, EndMark, Fact, Seen, Sighting
+from bridge.core.job import JobId, SlurmId
+from bridge.core.lifecycle import Job
+from bridge.core.slurm_state import FINAL, MEANING
+from bridge.flows.record import Recorder
+from bridge.ports import Clock, JobFolders, LifecycleJournal, Mark, Scheduler
+
+log = structlog.get_logger()
+
+_CLOCKS_DIFFER_BY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at Slurm came to."""
+
+    live: int
+    """How many jobs Slurm had when the look began."""
+    changed: int
+    unsettled: int
+    """How many jobs have left the queue without Slurm's last word on them: look again soon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarksRead:
+    """What one look at the spool came to."""
+
+    changed: int
+    ended: int
+    """How many containers have ended: Slurm will know their outcome in a moment."""
+
+
+class Watch:
+    """Asks Slurm about all live jobs at once, and reads the marker spool."""
+
+    def __init__(
+        self,
+        *,
+        scheduler: Scheduler,
+        folders: JobFolders,
+        journal: LifecycleJournal,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self._scheduler = scheduler
+        self._folders = folders
+        self._journal = journal
+        self._recorder = recorder
+        self._clock = clock
+
+    def look(self) -> Look:
+        """Ask Slurm about every live job and record what follows.
+
+        Raises UnavailableError when Slurm does not answer: nothing has changed then.
+        """
+        # The jobs are read before the question is asked: whoever moves one meanwhile makes this
+        # answer stale, and the journal's revisions then leave it out.
+        live = self._journal.live()
+        if not live:
+            return Look(live=0, changed=0, unsettled=0)
+        asked_at = self._clock.now()
+        queue = {it.slurm_id: it for it in self._scheduler.queue()}
+        present = [it for it in live if _is_in_queue(it, queue)]
+        gone = [it for it in live if not _is_in_queue(it, queue)]
+        facts: list[tuple[Job, Fact]] = [
+            (it, Seen(at=asked_at, sighting=queue[_id(it)])) for it in present
+        ]
+        facts += self._facts_of_gone(gone, queue, asked_at)
+        recorded = self._recorder.tell(facts)
+        settled = sum(isinstance(fact, Seen) for _, fact in facts)
+        return Look(live=len(live), changed=recorded.changed, unsettled=len(live) - settled)
+
+    def _facts_of_gone(
+        self, gone: Sequence[Job], queue: dict[SlurmId, Sighting], asked_at: datetime
+    ) -> Iterator[tuple[Job, Fact]]:
+        if not gone:
+            return
+        since = min(it.submitted_at or it.accepted_at for it in gone) - _CLOCKS_DIFFER_BY
+        try:
+            records = self._scheduler.accounting(map(_id, gone), since=since)
+        except UnavailableError as error:
+            log.warning("accounting_unavailable", jobs=len(gone), words=str(error))
+            return
+        has_accounting = records is not None
+        last_words = {it.slurm_id: it for it in records} if records is not None else queue
+        for job in gone:
+            sighting = last_words.get(_id(job))
+            if sighting is not None and _says_more_than_the_queue(sighting):
+                yield job, Seen(at=asked_at, sighting=sighting)
+            elif _id(job) not in queue:
+                yield job, Absent(at=asked_at, accounting=has_accounting)
+
+    def read_marks(self) -> MarksRead:
+        """Record what the markers in the spool tell, then remove those that are recorded.
+
+        Raises UnavailableError when the spool cannot be read or the journal not be written.
+        """
+        marks = self._folders.marks()
+        if not marks:
+            return MarksRead(changed=0, ended=0)
+        jobs = {it.job_id: it for it in self._journal.jobs({it.job_id for it in marks})}
+        told = sorted((it for it in marks if _speaks_of(it, jobs)), key=lambda it: it.job_id)
+        recorded = self._recorder.tell((jobs[it.job_id], it.fact) for it in told)
+        waiting = {it.job_id for it in jobs.values() if it.slurm_id is None} | recorded.stale
+        self._folders.forget(it for it in marks if it.job_id not in waiting)
+        ended = sum(isinstance(it.fact, EndMark) for it in told)
+        return MarksRead(changed=recorded.changed, ended=ended)
+
+
+def _speaks_of(mark: Mark, jobs: Mapping[JobId, Job]) -> bool:
+    """Whether the marker tells of the present attempt of a job of ours that Slurm has.
+
+    A job without a Slurm id is just being submitted: its marker waits until that is recorded.
+    """
+    job = jobs.get(mark.job_id)
+    return job is not None and job.slurm_id is not None and job.attempt == mark.attempt
+
+
+def _id(job: Job) -> SlurmId:
+    if job.slurm_id is None:
+        raise ValueError(f"job {job.job_id} is live and has no Slurm id")
+    return job.slurm_id
+
+
+def _is_in_queue(job: Job, queue: dict[SlurmId, Sighting]) -> bool:
+    sighting = queue.get(_id(job))
+    return sighting is not None and not _is_final(sighting)
+
+
+def _is_final(sighting: Sighting) -> bool:
+    return sighting.state is not None and MEANING[sighting.state] in FINAL
+
+
+def _says_more_than_the_queue(sighting: Sighting) -> bool:
+    # A record that still says RUNNING of a job that has left the queue only lags behind; should
+    # the controller have lost the job, the record says so for ever.
+    return sighting.state is None or _is_final(sighting)

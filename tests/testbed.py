@@ -114,9 +114,9 @@ class Testbed:
         """Ends one part in good order."""
         self._switch("stop", part)
 
-    def kill(self, part: str) -> None:
-        """Ends one part with SIGKILL."""
-        self._switch("kill", part)
+    def kill(self, part: str, *, with_jobs: bool = False) -> None:
+        """Ends one part with SIGKILL; of a node also its running jobs, `with_jobs`."""
+        self._switch("kill", part, *(["--with-jobs"] if with_jobs else []))
 
     def as_user(
         self,
@@ -145,9 +145,9 @@ class Testbed:
             *argv,
         ]
 
-    def _switch(self, verb: str, part: str) -> None:
+    def _switch(self, verb: str, part: str, *options: str) -> None:
         """CalledProcessError with the testbed's own words as a note when it does not work."""
-        argv = [str(CHECKOUT / "scripts" / "testbed"), "--dir", str(self.folder), verb, part]
+        argv = [str(CHECKOUT / "scripts" / "testbed"), "--dir", str(self.folder), verb, part, *options]
         try:
             subprocess.run(
                 argv,

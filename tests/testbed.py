@@ -147,7 +147,14 @@ class Testbed:
 
     def _switch(self, verb: str, part: str, *options: str) -> None:
         """CalledProcessError with the testbed's own words as a note when it does not work."""
-        argv = [str(CHECKOUT / "scripts" / "testbed"), "--dir", str(self.folder), verb, part, *options]
+        argv = [
+            str(CHECKOUT / "scripts" / "testbed"),
+            "--dir",
+            str(self.folder),
+            verb,
+            part,
+            *options,
+        ]
         try:
             subprocess.run(
                 argv,

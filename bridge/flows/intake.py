@@ -27,6 +27,7 @@ _TAKEN = Problem(
     where="job_id",
     what="another request bears this id; send a new job under a new id",
 )
+_BUG = Problem(where="", what="the bridge failed to read this message; its log says more")
 
 
 class Intake:
@@ -69,6 +70,10 @@ class Intake:
             self._examine(spec)
         except InvalidRequestError as error:
             return self._rejection(delivery.body, error.job_id, error.problems)
+        except Exception:
+            # A message that trips over a bug of ours must not come back for ever.
+            log.exception("message_not_read", message_id=delivery.message_id)
+            return self._rejection(delivery.body, None, (_BUG,))
         step = accept(spec.job_id, self._clock.now())
         return Acceptance(
             job=step.job,

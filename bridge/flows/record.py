@@ -1,6 +1,6 @@
 """Facts about jobs, told to the lifecycle and recorded with what it makes of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -31,7 +31,16 @@ class Recorded:
 class Recorder:
     """Tells facts to jobs and records the steps, all in one transaction."""
 
-    def __init__(self, *, site: Site, journal: LifecycleJournal, absence_grace: timedelta) -> None:
+    def __init__(
+        self,
+        *,
+        site: Site,
+        journal: LifecycleJournal,
+        absence_grace: timedelta,
+        on_news: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_news` is called whenever events were recorded that wait to be published."""
+        self._on_news = on_news
         self._site = site
         self._journal = journal
         self._absence_grace = absence_grace
@@ -53,6 +62,8 @@ class Recorder:
         recorded = [it for it in changes if it.job.job_id not in stale]
         for change in recorded:
             _log_change(change)
+        if any(it.messages for it in recorded):
+            self._on_news()
         return Recorded(changed=len(recorded), stale=stale)
 
     def _changes(self, job: Job, facts: Sequence[Fact]) -> Iterator[Change]:

@@ -110,7 +110,8 @@ class Watch:
         jobs = {it.job_id: it for it in self._journal.jobs({it.job_id for it in marks})}
         told = sorted((it for it in marks if _speaks_of(it, jobs)), key=lambda it: it.job_id)
         recorded = self._recorder.tell((jobs[it.job_id], it.fact) for it in told)
-        waiting = {it.job_id for it in jobs.values() if it.slurm_id is None} | recorded.stale
+        unsent = {it.job_id for it in jobs.values() if it.slurm_id is None and not it.is_over}
+        waiting = unsent | recorded.stale
         self._folders.forget(it for it in marks if it.job_id not in waiting)
         ended = sum(isinstance(it.fact, EndMark) for it in told)
         return MarksRead(changed=recorded.changed, ended=ended)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bridge.core.errors import Problem
+from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import JobKind, JobSpec
 from bridge.core.lifecycle import Event, EventKind, Job, Phase
 from bridge.core.outcome import FailureReason
 from bridge.core.site import Site, job_folder
+from bridge.wire.problems import problems_of
 
 CONTENT_TYPE = "application/cloudevents+json"
 _TYPE_PREFIX = "hpc-batch-bridge.job."
@@ -32,7 +33,8 @@ class Message:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Later versions may say more; who reads version 1 leaves that alone.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Logs(_Model):
@@ -124,6 +126,14 @@ def encode(event: Event, site: Site, spec: JobSpec | None = None) -> Message:
         job=_summary(spec),
     )
     return _message(data, event_id=f"{job.job_id}/{job.sequence}", at=event.at)
+
+
+def decode(body: bytes) -> CloudEvent:
+    """The status event in a message. Raises InvalidRequestError when it is none of ours."""
+    try:
+        return CloudEvent.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidRequestError(*problems_of(error)) from None
 
 
 def encode_rejection(

@@ -1,0 +1,42 @@
+"""Exit codes: a public interface. Click itself exits with 2 when the command line is wrong."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from bridge.core.errors import ConfigurationError, InvalidRequestError, UnavailableError
+
+OK = 0
+JOB_DID_NOT_FINISH = 1
+USAGE = 2
+BAD_FILE = 3
+UNAVAILABLE = 4
+STOPPED_LATE = 5
+
+TABLE = """\b
+Exit codes:
+  0  all went well; for a watched job: it finished
+  1  the watched job failed, was cancelled or was rejected
+  2  the command line is wrong
+  3  a file is wrong: the site's YAML or the job
+  4  the broker, the site or the journal cannot be reached, or no bridge serves the site
+  5  `run` was stopped while a command of Slurm still hung; nothing is lost by that
+"""
+
+
+class _Failure(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Errors that a person can mend become one message and an exit code, without a traceback."""
+    try:
+        yield
+    except (ConfigurationError, InvalidRequestError) as error:
+        raise _Failure("\n".join(map(str, error.problems)), BAD_FILE) from error
+    except UnavailableError as error:
+        raise _Failure(str(error), UNAVAILABLE) from error

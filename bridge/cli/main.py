@@ -1,0 +1,25 @@
+"""The group of commands. Each command imports what it needs when it runs: `--help` is quick."""
+
+import click
+
+from bridge import __version__
+from bridge.cli import exits
+from bridge.cli.check import check
+from bridge.cli.render import render
+from bridge.cli.run import run
+from bridge.cli.submit import submit
+from bridge.cli.watch import watch
+
+
+@click.group(epilog=exits.TABLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hpc-bridge")
+def main() -> None:
+    """The bridge between web front ends and Slurm.
+
+    Job messages come in over RabbitMQ, sbatch scripts go out to Slurm, and what becomes of the
+    jobs goes back as status events.
+    """
+
+
+for command in (run, submit, watch, render, check):
+    main.add_command(command)

@@ -1,0 +1,57 @@
+"""Status events as lines for people."""
+
+from collections.abc import Iterator
+
+from bridge.core.lifecycle import EventKind
+from bridge.wire.event import CloudEvent, EventData
+
+_COLOURS = {
+    EventKind.ACCEPTED: "cyan",
+    EventKind.REJECTED: "red",
+    EventKind.STARTED: "blue",
+    EventKind.FINISHED: "green",
+    EventKind.FAILED: "red",
+    EventKind.CANCELLED: "yellow",
+    EventKind.HELD: "yellow",
+    EventKind.REQUEUED: "yellow",
+}
+
+
+def colour(kind: EventKind) -> str | None:
+    """The terminal colour of an event, None for the usual one."""
+    return _COLOURS.get(kind)
+
+
+def line(event: CloudEvent) -> str:
+    """An event in one line: local time, site, job, what happened, and what is known of it."""
+    data = event.data
+    time = event.time.astimezone().strftime("%H:%M:%S")
+    job = data.job_id or "-"
+    details = "  ".join(_details(data))
+    return f"{time}  {data.site}  {job}  {data.event:<9}  {details}".rstrip()
+
+
+def _details(data: EventData) -> Iterator[str]:
+    if data.job is not None:
+        yield data.job.name
+    if data.slurm_id is not None:
+        yield f"Slurm {data.slurm_id}"
+    if data.nodes is not None:
+        yield f"on {data.nodes}"
+    if data.attempt is not None and data.attempt > 1:
+        yield f"attempt {data.attempt}"
+    if data.restart:
+        yield f"restart {data.restart}"
+    if data.exit_code is not None:
+        yield f"exit code {data.exit_code}"
+    if data.signal is not None:
+        yield f"signal {data.signal}"
+    if data.reason is not None:
+        yield f"reason {data.reason}"
+    if data.detail:
+        yield printable(data.detail)
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: it comes from outside."""
+    return "".join(it if it.isprintable() else "\N{REPLACEMENT CHARACTER}" for it in text)

@@ -1,0 +1,197 @@
+"""The daemon: one thread a verb, which meet only in the journal and in wake-up signals."""
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+from typing import Protocol
+
+import structlog
+
+from bridge.core.policy import next_look
+from bridge.core.settings import PollingSettings
+from bridge.flows.intake import Intake
+from bridge.flows.relay import Relay
+from bridge.flows.submit import Submission
+from bridge.flows.watch import Watch
+from bridge.ports import Clock, Delivery, DeliverySource
+from bridge.worker import Worker
+
+log = structlog.get_logger()
+
+_AT_ONCE = timedelta(0)
+_UNTIL_WOKEN = timedelta(seconds=5)
+_SETTLE_AGAIN = timedelta(seconds=1)
+_OBSTACLE_PAUSE = timedelta(seconds=15)
+_TAKE_AT_ONCE = 200
+_TAKE_WAIT = timedelta(seconds=1)
+_HOUSEKEEPING = timedelta(minutes=10)
+
+
+class Connection(Protocol):
+    """Something that looks after a connection in a thread of its own."""
+
+    def start(self) -> None:
+        """Begin to connect, and stay connected."""
+        ...
+
+    def close(self, timeout: timedelta) -> None:
+        """Let out what is in flight, within the time, and end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verbs:
+    """What the daemon does, put together elsewhere."""
+
+    intake: Intake
+    submission: Submission
+    watch: Watch
+    relay: Relay
+    keep_house: Callable[[], None]
+
+
+class Daemon:
+    """Runs the verbs until it is told to stop."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        verbs: Verbs,
+        source: DeliverySource,
+        connections: Sequence[Connection],
+        clock: Clock,
+        polling: PollingSettings,
+    ) -> None:
+        """`connections` are started in their order and closed in the reverse one."""
+        self._site = site
+        self._verbs = verbs
+        self._source = source
+        self._connections = connections
+        self._clock = clock
+        self._polling = polling
+        self._untaken: Sequence[Delivery] = ()
+        self._last_look = self._last_change = clock.now() - polling.looks.longest
+        self._submit_from = clock.now()
+        self._is_holding = False
+        self._stopped = threading.Event()
+        self._intake = Worker("intake", self._take_in)
+        self._submit = Worker("submit", self._submit_some)
+        self._look = Worker("look", self._look_at_slurm)
+        self._marks = Worker("marks", self._read_marks)
+        self._relay = Worker("relay", self._publish_some)
+        self._housekeeping = Worker("housekeeping", self._keep_house)
+
+    def run(self, *, grace: timedelta = timedelta(seconds=20)) -> bool:
+        """Work until SIGTERM, SIGINT or `stop`; whether all ended within the grace."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        for connection in self._connections:
+            connection.start()
+        for worker in self._workers:
+            worker.start()
+        log.info("ready", site=self._site)
+        self._stopped.wait()
+        return self._shut_down(grace)
+
+    def stop(self) -> None:
+        """End the run. Returns at once."""
+        self._stopped.set()
+
+    def tell_news(self) -> None:
+        """Something was recorded that the outside waits for."""
+        self._relay.wake()
+
+    @property
+    def _workers(self) -> tuple[Worker, ...]:
+        return (
+            self._intake,
+            self._submit,
+            self._look,
+            self._marks,
+            self._relay,
+            self._housekeeping,
+        )
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        self.stop()
+
+    def _shut_down(self, grace: timedelta) -> bool:
+        for worker in self._workers:
+            worker.stop()
+        ends_at = self._clock.now() + grace
+        late = [it.name for it in self._workers if not it.join(ends_at - self._clock.now())]
+        for connection in reversed(self._connections):
+            connection.close(timedelta(seconds=5))
+        if late:
+            # All that matters is in the journal: the next run takes it up from there.
+            log.warning("stopped_before_the_end", workers=late)
+        log.info("stopped", site=self._site)
+        return not late
+
+    def _take_in(self) -> timedelta:
+        if not self._untaken:
+            self._untaken = self._source.take(_TAKE_AT_ONCE, timeout=_TAKE_WAIT)
+        if self._untaken:
+            # Kept until they are recorded: a journal that is full today may have room tomorrow.
+            settlements = self._verbs.intake.receive(self._untaken)
+            self._source.settle(list(zip(self._untaken, settlements, strict=True)))
+            self._untaken = ()
+            self._submit.wake()
+            self._relay.wake()
+        return _AT_ONCE
+
+    def _submit_some(self) -> timedelta:
+        too_early = self._submit_from - self._clock.now()
+        if too_early > _AT_ONCE:
+            return too_early
+        done = self._verbs.submission.submit_waiting()
+        self._hold(paused=done.obstacle is not None)
+        if done.handled:
+            self._hurry_look()
+        if done.obstacle is not None:
+            log.warning("site_takes_no_jobs", full=done.site_full, words=done.obstacle)
+            self._submit_from = self._clock.now() + _OBSTACLE_PAUSE
+            return _OBSTACLE_PAUSE
+        if done.doubtful:
+            return _SETTLE_AGAIN
+        return _AT_ONCE if done.handled else _UNTIL_WOKEN
+
+    def _hold(self, *, paused: bool) -> None:
+        if paused != self._is_holding:
+            log.info("consumption", paused=paused)
+            self._source.hold(paused=paused)
+            self._is_holding = paused
+
+    def _look_at_slurm(self) -> timedelta:
+        now, looks = self._clock.now(), self._polling.looks
+        too_early = self._last_look + looks.shortest - now
+        if too_early > _AT_ONCE:
+            return too_early
+        self._last_look = now
+        look = self._verbs.watch.look()
+        if look.changed or look.unsettled:
+            self._last_change = self._clock.now()
+        if not look.live:
+            return _UNTIL_WOKEN
+        return next_look(looks, last_change=self._last_change, now=self._clock.now())
+
+    def _hurry_look(self) -> None:
+        self._last_change = self._clock.now()
+        self._look.wake()
+
+    def _read_marks(self) -> timedelta:
+        if self._verbs.watch.read_marks().ended:
+            self._hurry_look()
+        return self._polling.marks
+
+    def _publish_some(self) -> timedelta:
+        return _AT_ONCE if self._verbs.relay.publish_waiting() else _UNTIL_WOKEN
+
+    def _keep_house(self) -> timedelta:
+        self._verbs.keep_house()
+        return _HOUSEKEEPING

@@ -21,11 +21,13 @@ from bridge.core.lifecycle import MOVES, Event, EventKind, Job, Phase, Step
 from bridge.core.outcome import FailureReason, failure_of
 from bridge.core.slurm_state import Meaning, meaning
 
+_HIGHEST_SIGNAL = 64
+
 
 def accept(job_id: JobId, at: datetime) -> Step:
     """The first step of every job."""
     job = Job(job_id=job_id, accepted_at=at, revision=0)
-    return _tell(job, EventKind.ACCEPTED, at).then(_settle)
+    return _tell(job, EventKind.ACCEPTED, at).then(lambda it: Step(job=_next_revision(it)))
 
 
 def advance(job: Job, fact: Fact, *, absence_grace: timedelta) -> Step:
@@ -37,9 +39,9 @@ def advance(job: Job, fact: Fact, *, absence_grace: timedelta) -> Step:
     if job.is_over:
         return Step(job=job)
     step = _decide(job, fact, absence_grace)
-    if step.anomaly or step.job == job:
-        return Step(job=job, anomaly=step.anomaly)
-    return step.then(_settle)
+    if step.anomaly:
+        step = Step(job=_present(job, fact), anomaly=step.anomaly)
+    return step if step.job == job else replace(step, job=_next_revision(step.job))
 
 
 def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
@@ -49,7 +51,7 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
         case Submitted():
             return _submitted(job, fact)
         case Refused():
-            return _end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
+            return _refused(job, fact)
         case NotSubmitted():
             return _move(job, Phase.ACCEPTED, submitting_since=None)
         case Seen():
@@ -63,8 +65,13 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
     assert_never(fact)
 
 
-def _settle(job: Job) -> Step:
-    return Step(job=replace(job, revision=job.revision + 1))
+def _next_revision(job: Job) -> Job:
+    return replace(job, revision=job.revision + 1)
+
+
+def _present(job: Job, fact: Fact) -> Job:
+    # Whatever word Slurm says of it, known or not: a job that it lists is not missing.
+    return replace(job, absent_since=None) if isinstance(fact, Seen) else job
 
 
 def _tell(
@@ -105,6 +112,12 @@ def _submitted(job: Job, fact: Submitted) -> Step:
     )
 
 
+def _refused(job: Job, fact: Refused) -> Step:
+    if job.slurm_id is not None:
+        return Step(job=job, anomaly=f"{job.phase} -> refused")
+    return _end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
+
+
 def _seen(job: Job, fact: Seen) -> Step:
     sighting = fact.sighting
     if sighting.state is None:
@@ -112,7 +125,7 @@ def _seen(job: Job, fact: Seen) -> Step:
     if job.slurm_id is None:
         return Step(job=job, anomaly=f"{sighting.word} seen of a job that has no Slurm id")
     said = meaning(sighting.state, sighting.reason)
-    present = replace(job, absent_since=None)
+    present = _present(job, fact)
     if said is Meaning.INTERRUPTED:
         return _interrupted(present, fact)
     present = replace(present, interrupted_since=None)
@@ -187,16 +200,15 @@ def _started(job: Job, at: datetime, sighting: Sighting) -> Step:
 
 
 def _ends(job: Job, fact: Seen, said: Meaning) -> Step:
-    sighting = fact.sighting
-    step = Step(job=job)
-    if job.phase is not Phase.RUNNING and _has_started(sighting, said):
-        step = _started(job, fact.at, sighting)
+    step = _runs(job, fact) if _has_started(fact.sighting, said) else Step(job=job)
     return step.then(lambda it: _conclude(it, fact, said))
 
 
 def _has_started(sighting: Sighting, said: Meaning) -> bool:
-    # A job cancelled or past its deadline in the queue never started; accounting then has no Start.
-    return sighting.started_at is not None or said is Meaning.COMPLETED
+    # A job cancelled or past its deadline in the queue never started. Slurm then sets its start to
+    # the time of its end, in squeue and in sacct (seen with 22.05); only nodes tell a real start.
+    ran = sighting.started_at is not None and sighting.nodes is not None
+    return ran or said is Meaning.COMPLETED
 
 
 def _conclude(job: Job, fact: Seen, said: Meaning) -> Step:
@@ -206,25 +218,29 @@ def _conclude(job: Job, fact: Seen, said: Meaning) -> Step:
         nodes=sighting.nodes or job.nodes,
         ended_at=sighting.ended_at or job.ended_at,
         exit_code=_exit_code(job, sighting),
-        signal=sighting.signal or None,
+        signal=_signal(sighting),
     )
     if said is Meaning.CANCELLED:
         ran = job.phase is Phase.RUNNING
         detail = "stopped while it ran" if ran else "cancelled before it started"
         return _end(job, Phase.CANCELLED, fact.at, detail=detail)
+    if said is Meaning.COMPLETED and job.container_exit_code:
+        return _by_end_mark(job, fact.at, job.container_exit_code)
     if said is Meaning.COMPLETED and not sighting.exit_code and not sighting.signal:
         return _end(replace(job, exit_code=0), Phase.FINISHED, fact.at)
-    reason, detail = failure_of(sighting)
+    reason, detail = failure_of(replace(sighting, exit_code=job.exit_code))
     return _end(job, Phase.FAILED, fact.at, reason=reason, detail=detail)
 
 
 def _exit_code(job: Job, sighting: Sighting) -> int | None:
     # E=0 beside a failure says nothing: a job killed by a signal shows 0:15, a timeout 0:0.
-    return (
-        job.container_exit_code
-        if job.container_exit_code is not None
-        else (sighting.exit_code or None)
-    )
+    return job.container_exit_code or sighting.exit_code or job.container_exit_code
+
+
+def _signal(sighting: Sighting) -> int | None:
+    # signal(7) ends at 64; Slurm writes 0:125 of a job that ran out of memory.
+    signal = sighting.signal
+    return signal if signal and signal <= _HIGHEST_SIGNAL else None
 
 
 def _interrupted(job: Job, fact: Seen) -> Step:
@@ -285,6 +301,7 @@ def _start_mark(job: Job, fact: StartMark) -> Step:
             nodes=it.nodes or fact.node,
             pending_reason=None,
             interrupted_since=None,
+            absent_since=None,
         )
     ).then(lambda it: _tell(it, EventKind.STARTED, fact.at))
 

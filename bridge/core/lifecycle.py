@@ -114,7 +114,7 @@ class Step:
     job: Job
     events: tuple[Event, ...] = ()
     anomaly: str | None = None
-    """What did not fit: for the log. The job is as it was."""
+    """What did not fit: for the log. The job is as it was, but that one seen is not missing."""
 
     def then(self, decide: "Callable[[Job], Step]") -> "Step":
         """This step and the one that `decide` makes of its outcome, as one; an anomaly stops."""

@@ -44,6 +44,6 @@ def failure_of(sighting: Sighting) -> tuple[FailureReason, str]:
         return BY_STATE[sighting.state]
     if sighting.signal:
         return FailureReason.SIGNAL, f"it was ended by signal {sighting.signal}"
-    if sighting.exit_code is None:
+    if not sighting.exit_code:
         return FailureReason.EXIT_CODE, "Slurm says that it failed, and not with which exit code"
     return FailureReason.EXIT_CODE, f"it exited with {sighting.exit_code}"

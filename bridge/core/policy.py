@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from bridge.core.errors import Problem
 from bridge.core.job import JobSpec, Mount, Resources
+from bridge.core.quantity import write_walltime
 from bridge.core.site import Limits, Site
 
 
@@ -85,14 +86,13 @@ def _is_below(mount: Mount, root: str) -> bool:
 
 
 def _limit_problems(asked: Resources, limits: Limits) -> Iterator[Problem]:
-    for field, unit in (
-        ("nodes", ""),
-        ("tasks", ""),
-        ("cpus_per_task", ""),
-        ("gpus", ""),
-        ("memory_mib", " MiB"),
+    for field, value, most, unit in (
+        ("nodes", asked.nodes, limits.nodes, ""),
+        ("tasks", asked.tasks, limits.tasks, ""),
+        ("cpus_per_task", asked.cpus_per_task, limits.cpus_per_task, ""),
+        ("gpus", asked.gpus, limits.gpus, ""),
+        ("memory", asked.memory_mib, limits.memory_mib, " MiB"),
     ):
-        value, most = getattr(asked, field), getattr(limits, field)
         if value is not None and most is not None and value > most:
             yield Problem(
                 where=f"resources.{field}",
@@ -101,7 +101,8 @@ def _limit_problems(asked: Resources, limits: Limits) -> Iterator[Problem]:
     if asked.walltime and limits.walltime and asked.walltime > limits.walltime:
         yield Problem(
             where="resources.walltime",
-            what=f"{asked.walltime} asked for, the site allows at most {limits.walltime}",
+            what=f"{write_walltime(asked.walltime)} asked for, "
+            f"the site allows at most {write_walltime(limits.walltime)}",
         )
 
 

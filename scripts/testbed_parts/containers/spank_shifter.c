@@ -185,15 +185,30 @@ int slurm_spank_init_post_opt(spank_t spank, int ac, char **av)
 	return ESPANK_SUCCESS;
 }
 
-/* On the node: what --export kept out of the job's environment; what came through stays. */
+/* A site has `shifter` where every job finds it; this one has it beside the checker. */
+static void extend_search_path(spank_t spank, const char *program)
+{
+	char known[8192];
+	char *extended;
+	int folder = (int)(strrchr(program, '/') - program);
+
+	if (spank_getenv(spank, "PATH", known, sizeof(known)) != ESPANK_SUCCESS)
+		snprintf(known, sizeof(known), "/usr/local/bin:/usr/bin:/bin");
+	if (asprintf(&extended, "%s:%.*s", known, folder, program) < 0)
+		return;
+	spank_setenv(spank, "PATH", extended, 1);
+	free(extended);
+}
+
+/* On the node. What begins with SLURM_ comes through whatever --export says; the rest may not. */
 int slurm_spank_user_init(spank_t spank, int ac, char **av)
 {
-	(void)ac;
-	(void)av;
-	for (int option = 0; option < OPTIONS; option++)
-		if (chosen[option])
-			spank_setenv(spank, VARIABLES[option], chosen[option], 0);
-	if (chosen[VOLUME])
-		spank_setenv(spank, PLAIN_VOLUME, chosen[VOLUME], 0);
+	const char *program = checker(ac, av);
+	char volume[8192];
+
+	if (program && strchr(program, '/'))
+		extend_search_path(spank, program);
+	if (spank_getenv(spank, VARIABLES[VOLUME], volume, sizeof(volume)) == ESPANK_SUCCESS)
+		spank_setenv(spank, PLAIN_VOLUME, volume, 1);
 	return ESPANK_SUCCESS;
 }

@@ -90,19 +90,21 @@ def _status(root: Path, _asked: argparse.Namespace) -> int:
     if layout is None:
         print(f"there is no testbed in {root}; bring one up with: scripts/testbed up")
         return 1
-    bad: list[str] = []
+    bad: dict[str, str] = {}
     print(f"{'PART':<10} {'STATE':<14} {'PID':>7}  WHERE")
     for part in Site(layout).parts:
         answer = part.probe() if part.alive else "stopped"
         state = "running" if answer is None else "not answering" if part.alive else "stopped"
         if answer is not None:
-            bad.append(part.name)
+            bad[part.name] = answer
         pid = part.processes[-1].pid if part.processes else "-"
         print(f"{part.name:<10} {state:<14} {pid:>7}  {part.address}")
     if not bad:
         print(f'all parts run in {root}; use them with: eval "$(scripts/testbed env)"')
         return 0
-    print(f"not running: {', '.join(bad)}; bring everything up with: scripts/testbed up")
+    for name, answer in bad.items():
+        print(f"{name}: {answer}")
+    print(f"not all parts run; bring everything up with: scripts/testbed up")
     return 1
 
 

@@ -45,7 +45,8 @@ def slurm_conf(site: Site) -> str:
         ("SlurmUser", "slurm"),
         ("AuthType", "auth/munge"),
         ("CredType", "cred/munge"),
-        ("AuthInfo", f"socket={layout.munge_socket}"),
+        # A requeued job waits until its old credential has expired: 10 s here, by default 120.
+        ("AuthInfo", f"socket={layout.munge_socket},cred_expire=10"),
         # Bind to the host name's address alone; the daemons' host name is localhost.
         ("CommunicationParameters", "NoCtldInAddrAny,NoInAddrAny"),
         ("StateSaveLocation", home / "state"),
@@ -69,16 +70,16 @@ def slurm_conf(site: Site) -> str:
         ("GresTypes", "gpu"),
         ("EnforcePartLimits", "ALL"),
         ("ReturnToService", 2),
-        # A job that uses more memory than it asked for is killed, as with cgroups.
         ("JobAcctGatherType", "jobacct_gather/linux"),
         ("JobAcctGatherFrequency", "task=3"),
-        ("JobAcctGatherParams", "OverMemoryKill"),
         # Quick, so that tests need not wait.
         ("SchedulerType", "sched/backfill"),
         ("SchedulerParameters", "batch_sched_delay=0,sched_interval=2,bf_interval=2"),
         ("MessageTimeout", 10),
         ("SlurmctldTimeout", 10),
         ("SlurmdTimeout", 10),
+        # A job whose processes are gone is missed this much (and MessageTimeout) after its start.
+        ("BatchStartTimeout", 3),
         ("InactiveLimit", 0),
         ("KillWait", 5),
         ("CompleteWait", 0),

@@ -70,6 +70,10 @@ class ContainerRules:
     """Shifter modules, such as gpu or mpich."""
     launcher: tuple[str, ...] = ()
     """Written before the container command, such as ("srun",)."""
+    options: tuple[str, ...] = ()
+    """Further options of the runtime, written before the image or the command."""
+    visible: tuple[str, ...] = ()
+    """Folders that every container sees anyway, at the same path, such as Shifter's siteFs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Status events as CloudEvents 1.0 in structured JSON mode.
 
 The attributes are those of the CloudEvents specification 1.0.2; `sequence` is its extension of
-that name.
+that name, which wants text that sorts as the events do: hence the leading zeros.
 """
 
 import hashlib
@@ -167,7 +167,7 @@ def _message(data: EventData, *, event_id: str, at: datetime) -> Message:
         type=f"{_TYPE_PREFIX}{data.event}.v{data.version}",
         subject=data.job_id,
         time=at,
-        sequence=str(data.sequence),
+        sequence=f"{data.sequence:010}",
         data=data,
     )
     return Message(

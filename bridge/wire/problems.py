@@ -1,8 +1,10 @@
 """Pydantic's errors in our words."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from bridge.core.errors import Problem
 
@@ -10,23 +12,75 @@ _WORDS = {
     "extra_forbidden": "unknown field; see the documentation of the accepted ones",
     "missing": "missing, and required",
 }
+_WANTED = {
+    "model_type": "an object with named fields is wanted",
+    "dict_type": "an object with named fields is wanted",
+    "list_type": "a list is wanted",
+    "string_type": "text is wanted",
+    "int_type": "a whole number is wanted",
+    "bool_type": "true or false is wanted",
+    "uuid_type": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
+    "uuid_parsing": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
+    "too_short": "at least {min_length} wanted",
+    "too_long": "at most {max_length} accepted",
+}
 _LONGEST_ECHO = 80
+_MOST_PROBLEMS = 20
+_NONE: Mapping[str, Any] = {}
 
 
-def problems_of(error: ValidationError) -> tuple[Problem, ...]:
-    """Every problem, with the dotted path of its field and the value that was found."""
-    return tuple(_problems(error))
+def problems_of(
+    error: ValidationError,
+    *,
+    tags: Mapping[str, Collection[str]] = _NONE,
+    patterns: Mapping[str, str] = _NONE,
+) -> tuple[Problem, ...]:
+    """The problems, with the dotted path of their field and the value that was found.
+
+    All of them, up to a number that a person still reads; then how many more there are. `tags`
+    names, for a field at the top that has several forms, the words by which pydantic tells them
+    apart: these are no fields. `patterns` says for a regular expression what it accepts.
+    """
+    errors = error.errors(include_url=False)
+    shown = tuple(_problem(it, tags, patterns) for it in errors[:_MOST_PROBLEMS])
+    more = len(errors) - len(shown)
+    return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
 
 
-def _problems(error: ValidationError) -> Iterator[Problem]:
-    for it in error.errors(include_url=False):
-        where = ".".join(str(part) for part in it["loc"])
-        what = _WORDS.get(it["type"])
-        if what is None:
-            what = f"{it['msg'].removeprefix('Value error, ')} (found {_echo(it['input'])})"
-        yield Problem(where=where, what=what)
+def echo(value: object) -> str:
+    """What was found, as it may be shown: quoted, and cut where it is long."""
+    if value is None:
+        return "null"
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    return _cut(shown)
 
 
-def _echo(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_ECHO else f"{shown[:_LONGEST_ECHO]}..."
+def _problem(
+    error: ErrorDetails, tags: Mapping[str, Collection[str]], patterns: Mapping[str, str]
+) -> Problem:
+    where = ".".join(_place(error["loc"], tags))
+    if error["type"] in _WORDS:
+        return Problem(where=where, what=_WORDS[error["type"]])
+    return Problem(where=where, what=f"{_wanted(error, patterns)} (found {echo(error['input'])})")
+
+
+def _wanted(error: ErrorDetails, patterns: Mapping[str, str]) -> str:
+    context = error.get("ctx", {})
+    if context.get("pattern") in patterns:
+        return patterns[context["pattern"]]
+    if error["type"] in _WANTED:
+        return _WANTED[error["type"]].format_map(context)
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _place(loc: tuple[int | str, ...], tags: Mapping[str, Collection[str]]) -> Iterator[str]:
+    for index, part in enumerate(loc):
+        is_tag = index == 1 and part in tags.get(str(loc[0]), ())
+        is_about_a_key = index > 1 and part == "[key]"
+        if not is_tag and not is_about_a_key:
+            text = str(part)
+            yield _cut(text if text.isprintable() else repr(text))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}..."

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from uuid import UUID
@@ -32,7 +32,7 @@ from bridge.core.job import (
 )
 from bridge.core.quantity import read_memory_mib, read_walltime
 from bridge.wire.json_text import read_json
-from bridge.wire.problems import problems_of
+from bridge.wire.problems import echo, problems_of
 
 
 def _checked_by(read: Callable[[str], object]) -> AfterValidator:
@@ -50,23 +50,39 @@ def _without_nul(text: str) -> str:
 
 
 def _absolute_path(text: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f]", text):
-        raise ValueError("control characters are not accepted in a path")
-    path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts:
+    # Container runtimes take mounts as one text, with these characters between its parts.
+    if re.search(r'[:,;"\\\x00-\x1f\x7f]', text):
+        raise ValueError('a path without : , ; " \\ and control characters is wanted')
+    if not text.startswith("/") or ".." in PurePosixPath(text).parts:
         raise ValueError("an absolute path without '..' is wanted")
-    return str(path)
+    return str(PurePosixPath("/" + text.lstrip("/")))
 
 
-def _command_form(value: object) -> str:
-    return "arguments" if isinstance(value, list) else "line"
+def _command_form(value: object) -> str | None:
+    if isinstance(value, list):
+        return "arguments"
+    return "line" if isinstance(value, str) else None
 
+
+_SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
+_ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$"
+_IMAGE = r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$"
+_ACCEPTED: Mapping[str, str] = {
+    _SLURM_WORD: "a letter or digit is wanted, then letters, digits and any of _.&|:*-",
+    _ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
+    _NAME: "a letter or digit is wanted, then letters, digits, spaces and any of ._,:+@()/=-"
+    " (no accents)",
+    _IMAGE: "an image's name or path is wanted: a letter, digit or / first, then letters, digits"
+    " and any of _./:@+=-",
+}
+_FORMS = {"command": ("arguments", "line")}
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]
-SlurmWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$", max_length=100)]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$", max_length=100)]
+SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
+EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
+Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
 
 
 class _Model(BaseModel):
@@ -110,13 +126,17 @@ class JobMessage(_Model):
     )
     name: Name = Field(description="for people; need not be unique")
     kind: JobKind = Field(default=JobKind.OTHER, strict=False)
-    image: Annotated[str, Field(pattern=r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$", max_length=1000)] = (
-        Field(description="the container image, as the site's runtime names it")
+    image: Annotated[str, Field(pattern=_IMAGE, max_length=1000)] = Field(
+        description="the container image, as the site's runtime names it"
     )
     command: Annotated[
         Annotated[list[Text], Field(min_length=1, max_length=10_000), Tag("arguments")]
-        | Annotated[Text, Field(min_length=1), Tag("line")],
-        Discriminator(_command_form),
+        | Annotated[str, Field(min_length=1), AfterValidator(_without_nul), Tag("line")],
+        Discriminator(
+            _command_form,
+            custom_error_type="command_form",
+            custom_error_message="a list of arguments, or one line of text, is wanted",
+        ),
     ] = Field(description="a list of arguments, or one line for `sh -c` inside the container")
     params: dict[str, JsonValue] | None = Field(
         default=None, description="written as YAML; the container finds it at $BRIDGE_PARAMS"
@@ -140,12 +160,11 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
     try:
         message = JobMessage.model_validate(data)
     except ValidationError as error:
-        raise InvalidRequestError(*problems_of(error), job_id=job_id) from None
-    except RecursionError:
-        problem = Problem(where="", what="nested too deeply")
-        raise InvalidRequestError(problem, job_id=job_id) from None
+        problems = problems_of(error, tags=_FORMS, patterns=_ACCEPTED)
+        raise InvalidRequestError(*problems, job_id=job_id) from None
     if message.site not in (None, site):
-        problem = Problem(where="site", what=f"{message.site!r} is not {site!r}, which reads this")
+        what = f"the job is meant for {echo(message.site)}, and this is {site!r}"
+        problem = Problem(where="site", what=what)
         raise InvalidRequestError(problem, job_id=job_id)
     return _spec(message)
 

@@ -1,0 +1,133 @@
+"""The forms that a value in a site's YAML file may have."""
+
+import re
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from bridge.core.quantity import read_memory_mib, read_walltime
+
+_DURATION = r"([0-9]{1,9})(ms|s|m|h|d)"
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+_PATH = re.compile(r"[A-Za-z0-9_./+@=-]+", re.ASCII)
+
+
+def _read_duration(value: object) -> timedelta:
+    match = re.fullmatch(_DURATION, value, re.ASCII) if isinstance(value, str) else None
+    if not match or not int(match[1]):
+        raise ValueError("a time such as 500ms, 30s, 5m, 12h or 30d is wanted")
+    try:
+        return int(match[1]) * _UNITS[match[2]]
+    except OverflowError:
+        raise ValueError("too long a time") from None
+
+
+def _read_site_walltime(value: object) -> timedelta:
+    return read_walltime(value if isinstance(value, str) else "")
+
+
+def _read_memory(value: object) -> int:
+    return read_memory_mib(value if isinstance(value, str) else "")
+
+
+def _number_from_text(value: object) -> object:
+    """A variable's value is text; where a number is wanted, its digits are as good as one."""
+    return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def _switch_from_text(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _one_line(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("control characters and line breaks are not accepted here")
+    return text
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character cannot be passed to a program")
+    return text
+
+
+def _absolute(text: str) -> str:
+    path = PurePosixPath(_one_line(text))
+    if not path.is_absolute() or ".." in path.parts or text.startswith("//"):
+        raise ValueError("an absolute path without '..' is wanted")
+    return str(path)
+
+
+def _plain_path(text: str) -> str:
+    path = _absolute(text)
+    if not _PATH.fullmatch(path) or path == "/":
+        raise ValueError(
+            "an absolute path of letters, digits and _ . / + @ = - is wanted, "
+            "since Slurm, Apptainer and Shifter give other characters meanings of their own"
+        )
+    return path
+
+
+def _directive(text: str) -> str:
+    if not re.fullmatch(r"--[a-z][a-z0-9-]*(=[^\s].*)?", _one_line(text)):
+        raise ValueError("a long option of sbatch is wanted, such as --exclusive or --licenses=cfs")
+    name = text[2:].partition("=")[0]
+    if name in WRITTEN_BY_US:
+        raise ValueError(f"--{name} is written by the bridge itself")
+    return text
+
+
+WRITTEN_BY_US = frozenset(
+    {
+        "account", "array", "chdir", "comment", "constraint", "cpus-per-task", "error", "export",
+        "get-user-env", "gpus-per-node", "image", "input", "job-name", "kill-on-invalid-dep", "mem",
+        "module", "no-requeue", "nodes", "ntasks", "open-mode", "output", "parsable", "partition",
+        "qos", "requeue", "test-only", "time", "volume", "wait", "wrap",
+    }
+)  # fmt: skip
+"""Options that a site may not add as a directive: they have a place, or a value, of their own."""
+
+Duration = Annotated[
+    timedelta,
+    PlainValidator(_read_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"}),
+]
+"""A time such as 500ms, 30s, 5m, 12h or 30d."""
+
+Walltime = Annotated[
+    timedelta,
+    PlainValidator(_read_site_walltime),
+    WithJsonSchema({"type": "string", "pattern": r"^([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]$"}),
+]
+"""A time as HH:MM:SS or D-HH:MM:SS, as Slurm writes it."""
+
+Memory = Annotated[
+    int,
+    PlainValidator(_read_memory),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[MGT]$"}),
+]
+"""A size such as 512M, 16G or 1T; the value is in MiB."""
+
+Whole = Annotated[int, BeforeValidator(_number_from_text)]
+Count = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
+Switch = Annotated[bool, BeforeValidator(_switch_from_text)]
+Text = Annotated[str, AfterValidator(_without_nul)]
+Line = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_one_line)]
+AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute)]
+PlainPath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_plain_path)]
+SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
+TagPrefix = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
+NamespaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+SlurmWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$", max_length=100)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+Directive = Annotated[str, Field(max_length=1000), AfterValidator(_directive)]

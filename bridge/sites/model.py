@@ -1,0 +1,234 @@
+"""The site's YAML file, version 1, as it is written."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bridge.core.site import Runtime
+from bridge.sites.fields import (
+    AbsolutePath,
+    Count,
+    Directive,
+    Duration,
+    EnvironmentName,
+    Line,
+    Memory,
+    ModuleName,
+    NamespaceName,
+    PlainPath,
+    SiteName,
+    SlurmWord,
+    Switch,
+    TagPrefix,
+    Text,
+    Walltime,
+    Whole,
+)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SiteSection(_Model):
+    """What the site is called."""
+
+    name: SiteName = Field(
+        description="in queue names, routing keys and events; lower case, digits and hyphens"
+    )
+
+
+class BrokerSection(_Model):
+    """Where RabbitMQ is. The password comes from a file or a variable, never from here."""
+
+    host: Line
+    port: Annotated[Whole, Field(ge=1, le=65535)] = Field(
+        default=5672, description="RabbitMQ listens on 5672, and on 5671 for TLS"
+    )
+    virtual_host: Line = "/"
+    user: Line
+    password_file: AbsolutePath | None = Field(
+        default=None, description="its first line is the password; nobody else may read it"
+    )
+    password: Text | None = Field(
+        default=None, description="only as ${NAME}, a variable of the bridge's environment"
+    )
+    tls: Switch = False
+    certificate_authority: AbsolutePath | None = Field(
+        default=None, description="a PEM file; without it, what the system trusts. Needs tls"
+    )
+    heartbeat: Duration = Field(
+        default=timedelta(seconds=60),
+        description="in whole seconds; RabbitMQ takes the lower of its own and this",
+    )
+    namespace: NamespaceName = Field(
+        default="hpc-bridge", description="the first word of every exchange and queue name"
+    )
+    prefetch: Annotated[Whole, Field(ge=1, le=65535)] = Field(
+        default=200, description="how many unsettled messages RabbitMQ may hand the bridge"
+    )
+
+
+class SchedulerSection(_Model):
+    """How Slurm's commands are called."""
+
+    environment: dict[EnvironmentName, Text] = Field(
+        default_factory=dict,
+        description="set for Slurm's commands, such as SLURM_CONF and PATH",
+    )
+    query_timeout: Duration = Field(
+        default=timedelta(seconds=90), description="how long squeue and sacct may take"
+    )
+    submit_timeout: Duration = Field(
+        default=timedelta(seconds=180),
+        description="how long sbatch may take; it waits up to 120 s by itself at MaxJobCount",
+    )
+    settle_time: Duration = Field(
+        default=timedelta(seconds=20),
+        description="how long a job may take to show up after sbatch was cut off: twice "
+        "slurm.conf's MessageTimeout",
+    )
+    parallel_submissions: Annotated[Whole, Field(ge=1, le=64)] = Field(
+        default=4, description="how many sbatch may run at once"
+    )
+    tag_prefix: TagPrefix = Field(
+        default="hpc-bridge",
+        description="how Slurm's job names begin; two bridges of one user need two of them",
+    )
+
+
+class JournalSection(_Model):
+    """Where the bridge keeps what it knows."""
+
+    path: AbsolutePath = Field(description="an SQLite file; never on a network file system")
+    keep: Duration = Field(
+        default=timedelta(days=30), description="how long finished jobs stay in it"
+    )
+
+
+class BindRootSection(_Model):
+    """A folder of the site below which jobs may mount."""
+
+    path: AbsolutePath
+    read_only: Switch = True
+
+
+class ContainersSection(_Model):
+    """What runs the containers, which ones, and what they may see of the site."""
+
+    runtime: Annotated[Runtime, Field(strict=False)]
+    images: list[Line] = Field(
+        min_length=1, description="patterns as in fnmatch(3); an image must match one of them"
+    )
+    bind_roots: list[BindRootSection] = Field(
+        default_factory=list,
+        description="the folders below which jobs may mount; a job always sees its own folder",
+    )
+    gpu_flag: Literal["--nv", "--rocm"] | None = Field(
+        default=None,
+        description="given to Apptainer or Singularity when a job asks for GPUs: --nv for NVIDIA, "
+        "--rocm for AMD",
+    )
+    modules: list[ModuleName] = Field(
+        default_factory=list, description="Shifter's modules, such as gpu or mpich"
+    )
+    launcher: list[Line] = Field(
+        default_factory=list,
+        description="words before the container command, such as [srun]; jobs of several tasks or "
+        "nodes get srun anyway",
+    )
+    options: list[Line] = Field(
+        default_factory=list, description="further options of the runtime, one word each"
+    )
+    visible: list[PlainPath] = Field(
+        default_factory=list,
+        description="folders that every container here sees anyway at the same path, so that they "
+        "are not mounted again: Shifter's siteFs, or `bind path` of apptainer.conf",
+    )
+
+
+class DefaultsSection(_Model):
+    """What a job gets that does not say. What is left out here writes no directive."""
+
+    walltime: Walltime
+    partition: SlurmWord | None = None
+    qos: SlurmWord | None = None
+    account: SlurmWord | None = None
+    constraint: SlurmWord | None = None
+
+
+class ChoicesSection(_Model):
+    """What a job may choose itself, besides the defaults. What is left out may not be chosen."""
+
+    partitions: list[SlurmWord] = Field(default_factory=list)
+    qos: list[SlurmWord] = Field(default_factory=list)
+    accounts: list[SlurmWord] = Field(default_factory=list)
+    constraints: list[SlurmWord] = Field(default_factory=list)
+
+
+class LimitsSection(_Model):
+    """The most that one job may ask for. What is left out is left to Slurm's own limits."""
+
+    nodes: Count | None = None
+    tasks: Count | None = None
+    cpus_per_task: Count | None = None
+    gpus: Annotated[Whole, Field(ge=0, le=1_000)] | None = Field(
+        default=None, description="per node; 0 where there are none"
+    )
+    memory: Memory | None = Field(default=None, description="per node")
+    walltime: Walltime | None = None
+
+
+class PollingSection(_Model):
+    """How often the bridge looks, and how long it believes in what it cannot see."""
+
+    shortest: Duration = Field(
+        default=timedelta(seconds=15), description="between two questions to squeue, when busy"
+    )
+    longest: Duration = Field(default=timedelta(seconds=60), description="the same, when quiet")
+    min_job_age: Duration = Field(
+        default=timedelta(seconds=300),
+        description="slurm.conf's MinJobAge: the bridge looks at least three times within it",
+    )
+    marks: Duration = Field(
+        default=timedelta(milliseconds=500),
+        description="between two looks at the scripts' marks in the work root; costs Slurm nothing",
+    )
+    absence_grace: Duration = Field(
+        default=timedelta(minutes=5),
+        description="how long a job may be missing everywhere before it counts as lost",
+    )
+
+
+class SiteFile(_Model):
+    """A site's YAML file, version 1."""
+
+    version: Literal[1] = Field(description="of this format")
+    site: SiteSection
+    broker: BrokerSection
+    scheduler: SchedulerSection = Field(default_factory=SchedulerSection)
+    journal: JournalSection
+    work_root: PlainPath = Field(
+        description="each job gets a folder in it; all nodes see it under this path"
+    )
+    containers: ContainersSection
+    defaults: DefaultsSection
+    choices: ChoicesSection = Field(default_factory=ChoicesSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+    environment: dict[EnvironmentName, Text] = Field(
+        default_factory=dict,
+        description="exported in the job's script, outside the container",
+    )
+    setup: Text = Field(
+        default="",
+        description="bash, run in the script before the container, such as `module load`; "
+        "${NAME} in it is bash's",
+    )
+    directives: list[Directive] = Field(
+        default_factory=list, description="further options of sbatch, such as --exclusive"
+    )
+    polling: PollingSection = Field(default_factory=PollingSection)
+    templates: AbsolutePath | None = Field(
+        default=None, description="a folder of the site's own templates, looked at before ours"
+    )

@@ -1,0 +1,111 @@
+"""From a site's YAML file to the settings that the bridge runs by."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from bridge.core.errors import ConfigurationError, Problem
+from bridge.core.settings import SiteSettings
+from bridge.sites.checks import report_contradictions
+from bridge.sites.document import Document, Place, read_document
+from bridge.sites.model import SiteFile
+from bridge.sites.password import read_password, report_password
+from bridge.sites.translation import settings_of
+
+_VERBATIM: frozenset[Place] = frozenset({("setup",)})
+_SECRET: frozenset[Place] = frozenset({("broker", "password")})
+_LONGEST_ECHO = 80
+
+
+def load_site(path: Path, environment: Mapping[str, str]) -> SiteSettings:
+    """The site that the YAML file at `path` describes.
+
+    `${NAME}` in it is replaced from `environment`, except under `setup`. Reads the password file
+    too. Raises ConfigurationError with every problem at once, each with file, line and field.
+    """
+    document = read_document(
+        _text_of(path), file=str(path), environment=environment, verbatim=_VERBATIM
+    )
+    model = _validated(document)
+    password = ""
+    if model is not None:
+        report_password(model, document)
+        report_contradictions(model, document)
+        password = read_password(model, document)
+    if model is None or document.problems:
+        raise ConfigurationError(*document.sorted_problems())
+    return settings_of(model, password=password)
+
+
+def site_schema() -> dict[str, Any]:
+    """The JSON schema of a site's YAML file, for editors that complete and check as one types."""
+    return SiteFile.model_json_schema()
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        what = f"not UTF-8 text: byte {error.start} cannot be read"
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    raise ConfigurationError(Problem(where=str(path), what=what))
+
+
+def _validated(document: Document) -> SiteFile | None:
+    if document.data is None:
+        document.report((), "empty; see docs/site.md for what belongs here")
+        return None
+    try:
+        return SiteFile.model_validate(document.data)
+    except ValidationError as error:
+        for place, what in _in_our_words(error):
+            document.report(place, what)
+        return None
+
+
+def _in_our_words(error: ValidationError) -> Iterator[tuple[Place, str]]:
+    for it in error.errors(include_url=False):
+        place = tuple(part for part in it["loc"] if part != "[key]")
+        match it["type"]:
+            case "extra_forbidden":
+                yield place, _unknown_field(place)
+            case "missing":
+                yield place, "missing, and required"
+            case "model_type" | "dict_type":
+                yield place, f"fields are wanted here, one a line (found {_echo(it['input'])})"
+            case _:
+                what = str(it["msg"]).removeprefix("Value error, ")
+                found = "" if place in _SECRET else f" (found {_echo(it['input'])})"
+                yield place, f"{what}{found}"
+
+
+def _unknown_field(place: Place) -> str:
+    accepted = _fields(SiteFile, place[:-1])
+    close = difflib.get_close_matches(str(place[-1]), accepted, n=1)
+    if close:
+        return f"unknown field; did you mean {close[0]!r}?"
+    return f"unknown field; accepted here: {', '.join(accepted)}"
+
+
+def _fields(model: type[BaseModel], place: Place) -> list[str]:
+    """The names of the fields that a section has."""
+    for part in place:
+        if isinstance(part, str):
+            inner = _model_in(model.model_fields[part].annotation)
+            model = inner or model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _echo(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_ECHO else f"{shown[:_LONGEST_ECHO]}..."

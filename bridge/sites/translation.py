@@ -1,0 +1,103 @@
+"""The site's file, found to be right, as the core's types."""
+
+from bridge.core.policy import LookPolicy
+from bridge.core.settings import (
+    BrokerSettings,
+    JournalSettings,
+    PollingSettings,
+    SchedulerSettings,
+    SiteSettings,
+)
+from bridge.core.site import BindRoot, Choices, ContainerRules, Limits, Site, SlurmDefaults
+from bridge.sites.model import SiteFile
+
+
+def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
+    """Everything in the file, in the types that the rest of the bridge knows."""
+    return SiteSettings(
+        site=_site(model),
+        broker=_broker(model, password),
+        scheduler=SchedulerSettings(
+            environment=tuple(model.scheduler.environment.items()),
+            query_timeout=model.scheduler.query_timeout,
+            submit_timeout=model.scheduler.submit_timeout,
+            settle_time=model.scheduler.settle_time,
+            parallel_submissions=model.scheduler.parallel_submissions,
+        ),
+        polling=PollingSettings(
+            looks=LookPolicy(
+                shortest=model.polling.shortest,
+                longest=model.polling.longest,
+                min_job_age=model.polling.min_job_age,
+            ),
+            marks=model.polling.marks,
+            absence_grace=model.polling.absence_grace,
+        ),
+        journal=JournalSettings(path=model.journal.path, keep=model.journal.keep),
+        templates=model.templates,
+    )
+
+
+def _broker(model: SiteFile, password: str) -> BrokerSettings:
+    broker = model.broker
+    return BrokerSettings(
+        host=broker.host,
+        port=broker.port,
+        virtual_host=broker.virtual_host,
+        user=broker.user,
+        password=password,
+        tls=broker.tls,
+        certificate_authority=broker.certificate_authority,
+        heartbeat=broker.heartbeat,
+        namespace=broker.namespace,
+        prefetch=broker.prefetch,
+    )
+
+
+def _site(model: SiteFile) -> Site:
+    return Site(
+        name=model.site.name,
+        tag_prefix=model.scheduler.tag_prefix,
+        work_root=model.work_root,
+        containers=_containers(model),
+        defaults=SlurmDefaults(
+            walltime=model.defaults.walltime,
+            partition=model.defaults.partition,
+            qos=model.defaults.qos,
+            account=model.defaults.account,
+            constraint=model.defaults.constraint,
+        ),
+        choices=Choices(
+            partitions=tuple(model.choices.partitions),
+            qos=tuple(model.choices.qos),
+            accounts=tuple(model.choices.accounts),
+            constraints=tuple(model.choices.constraints),
+        ),
+        limits=Limits(
+            nodes=model.limits.nodes,
+            tasks=model.limits.tasks,
+            cpus_per_task=model.limits.cpus_per_task,
+            gpus=model.limits.gpus,
+            memory_mib=model.limits.memory,
+            walltime=model.limits.walltime,
+        ),
+        environment=tuple(model.environment.items()),
+        setup=tuple(model.setup.splitlines()),
+        directives=tuple(model.directives),
+    )
+
+
+def _containers(model: SiteFile) -> ContainerRules:
+    containers = model.containers
+    return ContainerRules(
+        runtime=containers.runtime,
+        images=tuple(containers.images),
+        bind_roots=tuple(
+            BindRoot(path=it.path, read_only=it.read_only) for it in containers.bind_roots
+        ),
+        gpu_flag=containers.gpu_flag,
+        modules=tuple(containers.modules),
+        launcher=tuple(containers.launcher),
+        options=tuple(containers.options),
+        visible=tuple(containers.visible),
+    )

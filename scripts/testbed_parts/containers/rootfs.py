@@ -45,7 +45,13 @@ _NOT_UNPACKED = (
     "/usr/share/locale/*",
     "/usr/share/man/*",
 )
-_NETWORK_SETTINGS = ("Acquire::http", "Acquire::https", "Acquire::Retries")
+_NETWORK_SETTINGS = (
+    "Acquire::http",
+    "Acquire::https",
+    "Acquire::Retries",
+    "Acquire::Check-Valid-Until",
+    "Acquire::Check-Date",
+)
 # What would be in the way of unpacking or installing if it were left out from the start.
 _REMOVED = (
     "boot",
@@ -59,7 +65,8 @@ _REMOVED = (
     "usr/lib/*-linux-gnu/libubsan.so*",
     "usr/lib/*-linux-gnu/openblas-*/*.a",
     "usr/lib/*-linux-gnu/perl",
-    "usr/lib/python3/dist-packages/**/tests",
+    "usr/lib/python3/dist-packages/scipy/**/tests",
+    "usr/lib/python3/dist-packages/sklearn/**/tests",
     "usr/lib/python3/dist-packages/pythran",
     "usr/share/bash-completion",
     "usr/share/javascript",
@@ -116,7 +123,7 @@ def sklearn(root: Path, progress: Callable[[str], None]) -> None:
 
 
 def _network_settings() -> list[str]:
-    """The machine's proxies and certificates for apt, which mmdebstrap does not read by itself."""
+    """How the machine reaches its mirror and what it accepts from it: mmdebstrap does not ask."""
     shown = subprocess.run(
         ["apt-config", "dump", "--no-empty", "--format", '%f "%v";%n', *_NETWORK_SETTINGS],
         capture_output=True,

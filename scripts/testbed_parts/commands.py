@@ -90,21 +90,22 @@ def _status(root: Path, _asked: argparse.Namespace) -> int:
     if layout is None:
         print(f"there is no testbed in {root}; bring one up with: scripts/testbed up")
         return 1
-    bad: dict[str, str] = {}
+    stopped_or_mute: dict[str, str] = {}
     print(f"{'PART':<10} {'STATE':<14} {'PID':>7}  WHERE")
     for part in Site(layout).parts:
         answer = part.probe() if part.alive else "stopped"
         state = "running" if answer is None else "not answering" if part.alive else "stopped"
         if answer is not None:
-            bad[part.name] = answer
+            stopped_or_mute[part.name] = answer
         pid = part.processes[-1].pid if part.processes else "-"
         print(f"{part.name:<10} {state:<14} {pid:>7}  {part.address}")
-    if not bad:
+    if not stopped_or_mute:
         print(f'all parts run in {root}; use them with: eval "$(scripts/testbed env)"')
         return 0
-    for name, answer in bad.items():
-        print(f"{name}: {answer}")
-    print(f"not all parts run; bring everything up with: scripts/testbed up")
+    for name, answer in stopped_or_mute.items():
+        if answer != "stopped":
+            print(f"{name}: {answer}")
+    print("not all parts run; bring everything up with: scripts/testbed up")
     return 1
 
 

@@ -126,9 +126,7 @@ def choose_root(argument: str | None) -> Path:
     if len(os.fsencode(root)) > _LONGEST_ROOT:
         raise UsageError(f"a path over {_LONGEST_ROOT} bytes is too long for sockets: {root}")
     if not _PLAIN_PATH.fullmatch(str(root)):
-        raise UsageError(
-            f"only letters, digits and ._- may be in the path: {root}"
-        )
+        raise UsageError(f"only letters, digits and ._- may be in the path: {root}")
     if root.exists() and root.stat().st_uid != 0:
         raise UsageError(f"the folder must belong to root: {root}")
     if root.exists() and any(root.iterdir()) and not _record(root).exists():

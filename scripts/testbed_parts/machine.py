@@ -1,7 +1,8 @@
 """What all testbeds of one machine share: packages, accounts, container runtimes and images."""
 
-from . import files, packages, slurm, users
+from . import packages, slurm, users
 from .console import UsageError, progress
+from .containers import images, install, shifter
 from .layout import CACHE, Layout, Options
 from .slurm_config import can_limit_rates
 
@@ -11,20 +12,12 @@ def prepare(options: Options) -> None:
     packages.install(accounting=options.accounting)
     _check(options)
     users.settle()
-    try:
-        from .containers import images, install
-    except ImportError:
-        return
     install.install_runtimes(progress)
-    images.build_images(files.folder(CACHE), progress)
+    images.build_images(CACHE, progress)
 
 
 def build_shifter(layout: Layout) -> str:
-    """Build the shifter stand-in and its plugin; returns the text of plugstack.conf."""
-    try:
-        from .containers import shifter
-    except ImportError:
-        return ""
+    """Build the shifter stand-in and its plugin; returns the line for plugstack.conf."""
     return shifter.build(layout.bin, layout.lib, layout.root, progress)
 
 

@@ -68,13 +68,13 @@ class MariaDb(Part):
             f"--init-file={self._first_statements}",
             "--skip-networking",
             "--skip-log-bin",
-            # slurmdbd complains below these two (Slurm's accounting guide).
             "--innodb-buffer-pool-size=128M",
+            # Slurm's accounting guide asks for it: archiving holds locks for long.
             "--innodb-lock-wait-timeout=900",
             # Survives SIGKILL of the server, which is the fault that tests make; not a power cut.
             "--innodb-flush-log-at-trx-commit=2",
         )
-        return [Launch(argv=argv, user="mysql", output=self.log, cwd=self._home)]
+        return [Launch(argv=argv, user="mysql", output=self.output, cwd=self._home)]
 
     def probe(self) -> str | None:
         argv = ["mariadb", "--no-defaults", f"--socket={self.layout.mariadb_socket}"]

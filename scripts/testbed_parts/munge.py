@@ -43,7 +43,7 @@ class Munge(Part):
             # A killed munged leaves its socket and lock behind; the record of pids says it is gone.
             "--force",
         )
-        return [Launch(argv=argv, user="munge", output=self.log, cwd=self._home)]
+        return [Launch(argv=argv, user="munge", output=self.output, cwd=self._home)]
 
     def probe(self) -> str | None:
         socket = f"--socket={self.layout.munge_socket}"

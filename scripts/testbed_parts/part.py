@@ -13,6 +13,10 @@ from .console import SetupFailed
 from .layout import Layout
 from .process import Launch, Record, Running
 
+_PORT_TAKEN = (
+    "another program has taken its port; `testbed down --purge` and `testbed up` choose new ones"
+)
+
 
 class Part(ABC):
     """One daemon (or a few that only make sense together) of the testbed."""
@@ -56,6 +60,11 @@ class Part(ABC):
         return self.layout.log(self.name)
 
     @property
+    def output(self) -> Path:
+        """Where its standard output and error go."""
+        return self.log
+
+    @property
     def processes(self) -> tuple[Running, ...]:
         """The recorded processes that still run."""
         record = Record.read(self._record)
@@ -95,12 +104,17 @@ class Part(ABC):
             if answer is None:
                 return
             if not alive or time.monotonic() > deadline:
-                raise SetupFailed(
-                    f"{self.name} does not work: {answer}",
-                    hint=self.hint,
-                    log_lines=files.log_tail(self.log),
-                )
+                raise self._failure(answer)
             time.sleep(0.1)
+
+    def _failure(self, answer: str) -> SetupFailed:
+        lines = files.log_tail(self.output)
+        taken = any("address already in use" in line.lower() for line in lines)
+        return SetupFailed(
+            f"{self.name} does not work: {answer}",
+            hint=_PORT_TAKEN if taken else self.hint,
+            log_lines=lines,
+        )
 
     def stop(self) -> None:
         """End it in an orderly way; SIGKILL only when it does not end in time."""

@@ -117,8 +117,8 @@ class RabbitMq(Part):
         # As a service manager would run it: the Erlang machine replaces the start script.
         broker = ("env", "RUNNING_UNDER_SYSTEMD=true", "/usr/lib/rabbitmq/bin/rabbitmq-server")
         return [
-            Launch(argv=epmd, user=_OWNER, output=self.log, cwd=self._home, env=env),
-            Launch(argv=broker, user=_OWNER, output=self.log, cwd=self._home, env=env),
+            Launch(argv=epmd, user=_OWNER, output=self.output, cwd=self._home, env=env),
+            Launch(argv=broker, user=_OWNER, output=self.output, cwd=self._home, env=env),
         ]
 
     def environment(self) -> dict[str, str]:

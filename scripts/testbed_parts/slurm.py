@@ -50,7 +50,7 @@ def write_configuration(layout: Layout, plugstack: str) -> None:
         files.link(Path(f"{fake_gpu_pattern(layout)}{number}"), Path("/dev/null"))
     files.write(layout.slurm_conf, slurm_conf(site))
     files.write(etc / "gres.conf", gres_conf(site))
-    files.write(etc / "plugstack.conf", site.plugstack)
+    files.write(etc / "plugstack.conf", site.plugstack + "\n")
     cgroup = cgroup_conf(site)
     if cgroup is not None:
         files.write(etc / "cgroup.conf", cgroup)
@@ -104,7 +104,7 @@ class SlurmDbd(SlurmPart):
             Launch(
                 argv=("/usr/sbin/slurmdbd", "-D"),
                 user="slurm",
-                output=self.log,
+                output=self.output,
                 cwd=self.layout.root,
                 env=env,
                 localhost=True,
@@ -128,7 +128,7 @@ class Slurmctld(SlurmPart):
             Launch(
                 argv=("/usr/sbin/slurmctld", "-D"),
                 user="slurm",
-                output=self.log,
+                output=self.output,
                 cwd=self.layout.root,
                 env=self.environment,
                 localhost=True,
@@ -162,13 +162,17 @@ class Slurmd(SlurmPart):
         self.name = node
         self._controller = controller
 
+    @property
+    def output(self) -> Path:
+        # slurmd writes its own log, too, and only that one has the job steps' lines.
+        return self.layout.log(f"{self.name}.out")
+
     def launches(self) -> Sequence[Launch]:
         return [
             Launch(
                 argv=("/usr/sbin/slurmd", "-D", "-N", self.name),
                 user="root",
-                # slurmd writes its own log, too, and only that one has the job steps' lines.
-                output=self.layout.log(f"{self.name}.out"),
+                output=self.output,
                 cwd=self.layout.root,
                 env=self.environment,
                 localhost=True,

@@ -91,7 +91,7 @@ class Sshd(Part):
 
     def launches(self) -> Sequence[Launch]:
         argv = ("/usr/sbin/sshd", "-D", "-e", "-f", str(self._config))
-        return [Launch(argv=argv, user="root", output=self.log, cwd=self._home)]
+        return [Launch(argv=argv, user="root", output=self.output, cwd=self._home)]
 
     def children(self) -> Sequence[int]:
         # Connections outlive the daemon unless they are ended with it.

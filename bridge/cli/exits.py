@@ -25,10 +25,12 @@ Exit codes:
 """
 
 
-class _Failure(click.ClickException):
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+class _BadFile(click.ClickException):
+    exit_code = BAD_FILE
+
+
+class _Unavailable(click.ClickException):
+    exit_code = UNAVAILABLE
 
 
 @contextmanager
@@ -37,6 +39,6 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, InvalidRequestError) as error:
-        raise _Failure("\n".join(map(str, error.problems)), BAD_FILE) from error
+        raise _BadFile("\n".join(map(str, error.problems))) from error
     except UnavailableError as error:
-        raise _Failure(str(error), UNAVAILABLE) from error
+        raise _Unavailable(str(error)) from error

@@ -1,0 +1,55 @@
+"""`hpc-bridge submit`: send a job to a site."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bridge.cli import exits
+from bridge.cli.options import broker_and_site, broker_option
+
+
+@click.command(epilog=exits.TABLE)
+@click.argument("site", metavar="SITE")
+@click.argument("job_file", metavar="JOB.json", type=click.Path(path_type=Path))
+@broker_option
+@click.option("--watch", "follow", is_flag=True, help="Follow the job's events up to its end.")
+@click.option("--json", "as_json", is_flag=True, help="With --watch: one JSON event a line.")
+@click.option(
+    "--unchecked", is_flag=True, help="Send the file as it is; the site says what is wrong with it."
+)
+def submit(
+    site: str,
+    job_file: Path,
+    broker_url: str | None,
+    *,
+    follow: bool,
+    as_json: bool,
+    unchecked: bool,
+) -> None:
+    """Send the job in JOB.json (`-` for standard input) to a site.
+
+    SITE is a site's YAML, or a site's name with --broker. A job without a `job_id` gets a fresh
+    one. Prints the job's id as soon as the broker has the job safely.
+    """
+    from bridge.cli.documents import complete, read_file
+    from bridge.cli.watch import show_until_over
+    from bridge.client import Follower, Submitter
+    from bridge.wire.request import read_job
+
+    with exits.user_errors():
+        broker, name = broker_and_site(site, broker_url)
+        name = name or site
+        body, job_id = complete(read_file(job_file))
+        if not unchecked:
+            job_id = read_job(body, site=name).job_id
+        with Submitter(broker) as submitter:
+            if not follow:
+                submitter.submit(name, body, job_id=job_id)
+                click.echo(job_id)
+                return
+            with Follower(broker, site=name) as follower:
+                follower.wait_until_listening()
+                submitter.submit(name, body, job_id=job_id)
+                click.echo(job_id, err=as_json)
+                sys.exit(show_until_over(follower.job(job_id), as_json=as_json))

@@ -1,0 +1,53 @@
+"""`hpc-bridge watch`: status events as they come."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from bridge.cli import exits
+from bridge.cli.options import broker_and_site, broker_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.wire.event import CloudEvent
+
+
+@click.command(epilog=exits.TABLE)
+@click.argument("job", metavar="[JOB]", required=False)
+@broker_option
+@click.option("--site", metavar="SITE", help="A site's YAML, or the name of the only site to show.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
+def watch(job: str | None, broker_url: str | None, site: str | None, *, as_json: bool) -> None:
+    """Show status events from now on; with a job's id only its own, up to its last one.
+
+    Ends with Ctrl-C, or with the job.
+    """
+    from bridge.client import Follower
+
+    with exits.user_errors():
+        broker, name = broker_and_site(site, broker_url)
+        with Follower(broker, site=name) as follower:
+            follower.wait_until_listening()
+            click.echo("listening", err=True)
+            events = follower.events() if job is None else follower.job(job.lower())
+            try:
+                sys.exit(show_until_over(events, as_json=as_json))
+            except KeyboardInterrupt:
+                sys.exit(exits.OK)
+
+
+def show_until_over(events: "Iterable[CloudEvent]", *, as_json: bool) -> int:
+    """Print events as they come; the exit code that the last one stands for."""
+    from bridge.cli.terminal import colour, line
+    from bridge.core.lifecycle import EventKind
+
+    last = None
+    for event in events:
+        last = event.data.event
+        if as_json:
+            click.echo(event.model_dump_json())
+        else:
+            click.secho(line(event), fg=colour(last))
+    return exits.OK if last is EventKind.FINISHED else exits.JOB_DID_NOT_FINISH

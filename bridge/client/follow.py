@@ -1,0 +1,62 @@
+"""Follow status events."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Self
+
+import structlog
+
+from bridge.adapters.rabbitmq import Listener
+from bridge.core.errors import InvalidRequestError, UnavailableError
+from bridge.core.lifecycle import EventKind
+from bridge.core.settings import BrokerSettings
+from bridge.wire.event import CloudEvent, decode
+
+log = structlog.get_logger()
+
+TERMINAL = frozenset(
+    {EventKind.FINISHED, EventKind.FAILED, EventKind.CANCELLED, EventKind.REJECTED}
+)
+
+
+class Follower:
+    """Status events as they come, from the moment it has begun to listen.
+
+    Events may come twice: `event.id` tells, and `event.data.sequence` orders those of one job.
+    """
+
+    def __init__(
+        self, broker: BrokerSettings, *, site: str | None = None, queue: str | None = None
+    ) -> None:
+        """Follow one site, or all; a named `queue` is durable and misses nothing in between."""
+        key = "#" if site is None else f"{site}.*"
+        self._listener = Listener(broker, [key], queue=queue)
+
+    def __enter__(self) -> Self:
+        self._listener.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def wait_until_listening(self, patience: timedelta = timedelta(seconds=10)) -> None:
+        """Return when no further event can be missed. Raises UnavailableError."""
+        if not self._listener.wait_until_listening(patience):
+            why = "; ".join(self._listener.problems) or "no answer in time"
+            raise UnavailableError(f"not connected to the broker: {why}")
+
+    def events(self, *, quiet: timedelta | None = None) -> Iterator[CloudEvent]:
+        """Event by event, until none came for the time `quiet`; for ever without it."""
+        for body in self._listener.events(quiet=quiet):
+            try:
+                yield decode(body)
+            except InvalidRequestError as error:
+                log.warning("not_a_status_event", problems=[str(it) for it in error.problems])
+
+    def job(self, job_id: str, *, quiet: timedelta | None = None) -> Iterator[CloudEvent]:
+        """The events of one job, up to its last one."""
+        for event in self.events(quiet=quiet):
+            if event.data.job_id == job_id:
+                yield event
+                if event.data.event in TERMINAL:
+                    return

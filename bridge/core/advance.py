@@ -48,10 +48,12 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
     match fact:
         case SubmissionBegun():
             return _move(job, Phase.SUBMITTING, submitting_since=fact.at)
+        case Submitted() | Refused() if job.slurm_id is not None:
+            return Step(job=job, anomaly=f"{job.phase} -> {type(fact).__name__.lower()}")
         case Submitted():
             return _submitted(job, fact)
         case Refused():
-            return _refused(job, fact)
+            return _end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
         case NotSubmitted():
             return _move(job, Phase.ACCEPTED, submitting_since=None)
         case Seen():
@@ -110,12 +112,6 @@ def _submitted(job: Job, fact: Submitted) -> Step:
     return _move(job, Phase.QUEUED, slurm_id=fact.slurm_id, submitted_at=fact.at).then(
         lambda it: _tell(it, EventKind.QUEUED, fact.at)
     )
-
-
-def _refused(job: Job, fact: Refused) -> Step:
-    if job.slurm_id is not None:
-        return Step(job=job, anomaly=f"{job.phase} -> refused")
-    return _end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
 
 
 def _seen(job: Job, fact: Seen) -> Step:

@@ -1,0 +1,182 @@
+"""From a job and a site to the files in the job's folder."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from jinja2 import (
+    ChoiceLoader,
+    FileSystemLoader,
+    PrefixLoader,
+    TemplateError,
+    TemplateSyntaxError,
+)
+from markupsafe import Markup
+
+from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
+from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, submission_tag
+from bridge.core.quantity import write_walltime
+from bridge.core.settings import SiteSettings
+from bridge.core.site import Site, job_folder, spool_folder
+from bridge.script.bash_templates import BashTemplates
+from bridge.script.refusals import refusals
+from bridge.script.words import comment
+from bridge.shipped import shipped
+
+OURS = "bridge"
+"""`{% extends "bridge/apptainer.sbatch.j2" %}` names our template, whatever the site has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptJob:
+    """What templates know as `job`; None writes no directive."""
+
+    id: str
+    tag: str
+    """The name by which the bridge finds the job in Slurm."""
+    title: str
+    """The person's own name for the job, fit for a directive."""
+    kind: JobKind
+    attempt: int
+    folder: str
+    spool: str
+    image: str
+    command: tuple[str, ...]
+    launcher: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    """For the container: the bridge's own names first, then the job's."""
+    mounts: tuple[Mount, ...]
+    """What has to be mounted, the job's folder last, so that nothing hides it."""
+    modules: str | None
+    """Shifter's, as its option wants them."""
+    nodes: int
+    tasks: int
+    cpus_per_task: int
+    gpus: int
+    memory_mib: int | None
+    walltime: str
+    partition: str | None
+    qos: str | None
+    account: str | None
+    constraint: str | None
+
+
+def render(spec: JobSpec, settings: SiteSettings, attempt: int) -> str:
+    """The text of the batch script that runs `spec` for the `attempt`th time (from 1).
+
+    Raises InvalidRequestError with every field that the site's runtime cannot be told, and
+    ConfigurationError when the site's own templates are wrong.
+    """
+    site = settings.site
+    problems = tuple(refusals(spec, site))
+    if problems:
+        raise InvalidRequestError(*problems, job_id=spec.job_id)
+    name = f"{site.containers.runtime}.sbatch.j2"
+    try:
+        template = _templates(settings.templates).get_template(name)
+        return template.render(
+            job=_script_job(spec, site, attempt),
+            site=site,
+            setup=_verbatim("\n".join(site.setup)),
+            directives=[_verbatim(it) for it in site.directives],
+        )
+    except TemplateSyntaxError as error:
+        where = f"{error.filename or error.name}:{error.lineno}"
+        raise ConfigurationError(Problem(where=where, what=str(error.message))) from error
+    except (TemplateError, TypeError, ValueError) as error:
+        raise ConfigurationError(Problem(where=f"template {name}", what=str(error))) from error
+
+
+def job_files(
+    spec: JobSpec, settings: SiteSettings, attempt: int, *, request: bytes
+) -> dict[str, str]:
+    """The files that have to be in the job's folder before sbatch is called: name to text.
+
+    `request` is the job message, kept as `job.json`. Raises like `render`.
+    """
+    files = {"job.json": request.decode("utf-8")}
+    if spec.parameters is not None:
+        files["params.yaml"] = spec.parameters
+    files[f"attempt-{attempt}.sbatch"] = render(spec, settings, attempt)
+    return files
+
+
+@lru_cache(maxsize=8)
+def _templates(site_folder: str | None) -> BashTemplates:
+    ours = FileSystemLoader(shipped("templates"))
+    loaders = [ours] if site_folder is None else [FileSystemLoader(site_folder), ours]
+    return BashTemplates(ChoiceLoader([*loaders, PrefixLoader({OURS: ours})]))
+
+
+def _verbatim(text: str) -> Markup:
+    """Text of the site's administrator, who may run anything here anyway."""
+    return Markup(text)  # noqa: S704
+
+
+def _script_job(spec: JobSpec, site: Site, attempt: int) -> ScriptJob:
+    asked, defaults = spec.resources, site.defaults
+    folder = job_folder(site, spec.job_id)
+    return ScriptJob(
+        id=spec.job_id,
+        tag=submission_tag(site.tag_prefix, spec.job_id, attempt),
+        title=comment(spec.name),
+        kind=spec.kind,
+        attempt=attempt,
+        folder=folder,
+        spool=spool_folder(site),
+        image=spec.image,
+        command=_words(spec.command),
+        launcher=_launcher(spec, site),
+        environment=(*_own_environment(spec, site, folder, attempt), *spec.environment),
+        mounts=tuple(_mounts(spec, site, folder)),
+        modules=",".join(site.containers.modules) or None,
+        nodes=asked.nodes,
+        tasks=asked.tasks,
+        cpus_per_task=asked.cpus_per_task,
+        gpus=asked.gpus,
+        memory_mib=asked.memory_mib,
+        walltime=write_walltime(asked.walltime or defaults.walltime),
+        partition=asked.partition or defaults.partition,
+        qos=asked.qos or defaults.qos,
+        account=asked.account or defaults.account,
+        constraint=asked.constraint or defaults.constraint,
+    )
+
+
+def _words(command: Command) -> tuple[str, ...]:
+    if isinstance(command, ArgumentList):
+        return command.arguments
+    return ("sh", "-c", command.text)
+
+
+def _launcher(spec: JobSpec, site: Site) -> tuple[str, ...]:
+    """A batch script runs once, on the first node: only srun starts every task."""
+    several = spec.resources.tasks > 1 or spec.resources.nodes > 1
+    return site.containers.launcher or (("srun",) if several else ())
+
+
+def _own_environment(
+    spec: JobSpec, site: Site, folder: str, attempt: int
+) -> tuple[tuple[str, str], ...]:
+    parameters = (("BRIDGE_PARAMS", f"{folder}/params.yaml"),) if spec.parameters else ()
+    return (
+        ("BRIDGE_JOB_ID", spec.job_id),
+        ("BRIDGE_ATTEMPT", str(attempt)),
+        ("BRIDGE_SITE", site.name),
+        ("BRIDGE_JOB_DIR", folder),
+        *parameters,
+        ("BRIDGE_PROGRESS", f"{folder}/progress.jsonl"),
+        ("BRIDGE_ARTIFACTS", f"{folder}/artifacts"),
+    )
+
+
+def _mounts(spec: JobSpec, site: Site, folder: str) -> list[Mount]:
+    wanted = [*spec.mounts, Mount(source=folder, target=folder)]
+    return [it for it in wanted if not _is_visible(it, site)]
+
+
+def _is_visible(mount: Mount, site: Site) -> bool:
+    if mount.source != mount.target or mount.read_only:
+        return False
+    path = PurePosixPath(mount.source)
+    return any(path.is_relative_to(it) for it in site.containers.visible)

@@ -146,8 +146,8 @@ class Submission:
             prepared[job.job_id] = made
             facts.append((job, SubmissionBegun(at=at)))
         stale = self._recorder.tell(facts).stale
-        begun = self._journal.jobs(prepared.keys() - stale)
-        return [(it, prepared[it.job_id]) for it in begun]
+        begun = {it.job_id: it for it in self._journal.jobs(prepared.keys() - stale)}
+        return [(begun[it], made) for it, made in prepared.items() if it in begun]
 
     def _submit_one(self, pair: tuple[Job, Prepared], attempt: "_Attempt") -> Fact | None:
         """The fact that came of it; None when it is not known whether Slurm has the job."""

@@ -1,0 +1,147 @@
+"""The flows put together over the shipped fakes: a bridge whose world is moved by hand."""
+
+import json
+from datetime import timedelta
+from itertools import count
+
+from unit.builders import site
+
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.job import JobId, JobSpec, SlurmId, submission_tag
+from bridge.core.lifecycle import Job
+from bridge.flows.intake import Intake
+from bridge.flows.record import Recorder
+from bridge.flows.submit import Prepared, Submission
+from bridge.flows.watch import Watch
+from bridge.ports import Delivery, Settlement
+from bridge.testing.clock import FakeClock
+from bridge.testing.cluster import FakeCluster
+from bridge.testing.folders import FakeFolders
+from bridge.testing.memory_journal import MemoryJournal
+from bridge.testing.slurm import FakeSlurm
+
+SETTLE_TIME = timedelta(seconds=20)
+GRACE = timedelta(minutes=5)
+UNRENDERABLE = "/images/unrenderable.sif"
+
+
+def job_id(number: int) -> JobId:
+    return JobId(f"00000000-0000-4000-8000-{number:012}")
+
+
+def message(number: int = 1, **changes: object) -> bytes:
+    asked = {
+        "version": 1,
+        "job_id": job_id(number),
+        "name": "digits",
+        "image": "/images/sklearn.sif",
+        "command": ["python3", "train.py"],
+    }
+    return json.dumps(asked | changes).encode()
+
+
+def render(spec: JobSpec, attempt: int) -> str:
+    if spec.image == UNRENDERABLE:
+        raise InvalidRequestError(Problem(where="mounts.0", what="a colon cannot be written"))
+    return f"#!/bin/bash\n#SBATCH --job-name={submission_tag('bridge', spec.job_id, attempt)}\n"
+
+
+class House:
+    """Everything but the broker."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.journal = MemoryJournal(self.clock)
+        self.cluster = FakeCluster(self.clock)
+        self.slurm = FakeSlurm(self.cluster)
+        self.folders = FakeFolders(self.clock)
+        self.news = 0
+        self.site = site()
+        self._tags = count(1)
+        recorder = Recorder(
+            site=self.site, journal=self.journal, absence_grace=GRACE, on_news=self._count_news
+        )
+        self.intake = Intake(site=self.site, journal=self.journal, clock=self.clock, render=render)
+        self.watch = Watch(
+            scheduler=self.slurm,
+            folders=self.folders,
+            journal=self.journal,
+            recorder=recorder,
+            clock=self.clock,
+        )
+        self._recorder = recorder
+        self.submission = self._new_submission()
+
+    def _new_submission(self) -> Submission:
+        return Submission(
+            site=self.site,
+            scheduler=self.slurm,
+            folders=self.folders,
+            journal=self.journal,
+            recorder=self._recorder,
+            clock=self.clock,
+            prepare=self._prepare,
+            settle_time=SETTLE_TIME,
+        )
+
+    def lenient_intake(self) -> Intake:
+        """One that accepts what no script can be written for."""
+        return Intake(site=self.site, journal=self.journal, clock=self.clock, render=lambda *_: "")
+
+    def restart(self) -> None:
+        """What a daemon that was killed leaves to the next one: the journal, and nothing else."""
+        self.submission = self._new_submission()
+
+    def delivery(self, body: bytes) -> Delivery:
+        return Delivery(
+            body=body,
+            message_id=None,
+            redelivered=False,
+            connection=1,
+            delivery_tag=next(self._tags),
+        )
+
+    def receive(self, *bodies: bytes) -> tuple[Settlement, ...]:
+        return self.intake.receive([self.delivery(it) for it in bodies])
+
+    def job(self, number: int = 1) -> Job:
+        (found,) = self.journal.jobs([job_id(number)])
+        return found
+
+    def queued_job(self, number: int = 1) -> SlurmId:
+        """A job that Slurm has."""
+        self.receive(message(number))
+        self.submission.submit_waiting()
+        found = self.job(number).slurm_id
+        assert found is not None
+        return found
+
+    def told(self, number: int = 1) -> list[str]:
+        """The events of a job, as the words that go out."""
+        entries = self.journal.unsent(1000)
+        return [
+            it.message.routing_key.removeprefix("testbed.")
+            for it in entries
+            if it.message.event_id.startswith(f"{job_id(number)}/")
+        ]
+
+    def rejections(self) -> list[dict[str, object]]:
+        """The data of every `rejected` event."""
+        bodies = [json.loads(it.message.body)["data"] for it in self.journal.unsent(1000)]
+        return [it for it in bodies if it["event"] == "rejected"]
+
+    def last_event(self, number: int = 1) -> dict[str, object]:
+        bodies = [json.loads(it.message.body)["data"] for it in self.journal.unsent(1000)]
+        found: dict[str, object] = [it for it in bodies if it["job_id"] == job_id(number)][-1]
+        return found
+
+    def _prepare(self, job: Job, request: bytes) -> Prepared:
+        asked = json.loads(request)
+        if asked["image"] == UNRENDERABLE:
+            raise InvalidRequestError(Problem(where="image", what="no script can be written"))
+        tag = submission_tag("bridge", job.job_id, job.attempt)
+        script = f"#!/bin/bash\n#SBATCH --job-name={tag}\ntrue\n"
+        return Prepared(script=script, files={"job.json": request.decode()})
+
+    def _count_news(self) -> None:
+        self.news += 1

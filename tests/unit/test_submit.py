@@ -1,0 +1,207 @@
+"""Submit: each recorded job becomes one Slurm job, whatever Slurm answers."""
+
+from datetime import timedelta
+
+import pytest
+from unit.house import SETTLE_TIME, UNRENDERABLE, House, job_id, message
+
+from bridge.core.errors import UnavailableError
+from bridge.core.job import SlurmId, submission_tag
+from bridge.flows.submit import Pass
+from bridge.testing.slurm import Submission as Outcome
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_a_recorded_job_is_submitted_under_its_tag(house: House) -> None:
+    house.receive(message())
+    assert house.submission.submit_waiting() == Pass(handled=1)
+    assert house.told() == ["accepted", "queued"]
+    (sighting,) = house.cluster.queue()
+    assert sighting.tag == submission_tag("bridge", job_id(1), 1)
+    assert house.job().slurm_id == sighting.slurm_id
+
+
+def test_the_request_lies_in_the_jobs_folder(house: House) -> None:
+    house.receive(message())
+    house.submission.submit_waiting()
+    assert house.folders.files[job_id(1)]["job.json"] == message().decode()
+
+
+def test_nothing_waits_nothing_is_asked(house: House) -> None:
+    assert house.submission.submit_waiting() == Pass(handled=0)
+    assert house.slurm.calls == []
+
+
+def test_a_refusal_fails_the_job_with_slurms_own_words(house: House) -> None:
+    house.slurm.submissions.append(Outcome.REFUSED)
+    house.receive(message())
+    house.submission.submit_waiting()
+    assert house.told() == ["accepted", "failed"]
+    event = house.last_event()
+    assert event["reason"] == "refused"
+    assert event["detail"] == "Invalid account or account/partition combination specified"
+
+
+def test_while_slurm_is_away_jobs_wait_and_are_submitted_later(house: House) -> None:
+    house.slurm.controller_answers = False
+    house.receive(message())
+    done = house.submission.submit_waiting()
+    assert done.handled == 0
+    assert done.obstacle is not None
+    assert not done.site_full
+    assert house.told() == ["accepted"]
+    house.slurm.controller_answers = True
+    assert house.submission.submit_waiting().handled == 1
+    assert house.told() == ["accepted", "queued"]
+
+
+def test_a_full_site_is_told_from_one_that_is_away(house: House) -> None:
+    house.slurm.submissions.append(Outcome.SITE_FULL)
+    house.receive(message())
+    assert house.submission.submit_waiting().site_full
+
+
+def test_after_one_refusal_for_lack_of_room_the_others_are_not_tried(house: House) -> None:
+    house.slurm.submissions.append(Outcome.SITE_FULL)
+    house.receive(*(message(it) for it in range(1, 11)))
+    house.submission.submit_waiting()
+    assert house.slurm.calls.count("submit") == 1
+    assert {house.job(it).phase for it in range(1, 11)} == {"accepted"}
+
+
+def test_an_uncertain_submission_that_arrived_is_adopted_and_not_repeated(house: House) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
+    house.receive(message())
+    assert house.submission.submit_waiting().doubtful == 1
+    assert house.told() == ["accepted"]
+    house.submission.submit_waiting()
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
+def test_an_uncertain_submission_that_arrives_late_is_adopted_and_not_repeated(
+    house: House,
+) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_AND_LATE)
+    house.receive(message())
+    for _ in range(30):
+        house.submission.submit_waiting()
+        house.clock.move(timedelta(seconds=1))
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
+def test_an_uncertain_submission_is_repeated_only_when_it_surely_did_not_arrive(
+    house: House,
+) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_AND_NOT_THERE)
+    house.receive(message())
+    house.submission.submit_waiting()
+    house.clock.move(SETTLE_TIME - timedelta(seconds=1))
+    house.submission.submit_waiting()
+    assert house.job().phase == "submitting"
+    house.clock.move(timedelta(seconds=2))
+    house.submission.submit_waiting()
+    assert house.job().phase == "submitting"
+    house.submission.submit_waiting()
+    house.submission.submit_waiting()
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
+def test_an_uncertain_submission_stays_uncertain_while_slurm_does_not_answer(
+    house: House,
+) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_AND_NOT_THERE)
+    house.receive(message())
+    house.submission.submit_waiting()
+    house.slurm.controller_answers = False
+    house.clock.move(timedelta(hours=3))
+    for _ in range(5):
+        house.submission.submit_waiting()
+    assert house.job().phase == "submitting"
+
+
+def test_a_daemon_killed_after_sbatch_finds_its_job_and_submits_no_second_one(
+    house: House,
+) -> None:
+    house.receive(message())
+    house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
+    house.submission.submit_waiting()
+    house.restart()
+    house.submission.submit_waiting()
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
+def test_of_two_slurm_jobs_of_one_attempt_the_first_is_kept_and_the_other_cancelled(
+    house: House,
+) -> None:
+    house.receive(message())
+    house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
+    house.submission.submit_waiting()
+    (script,) = house.cluster.scripts.values()
+    second = house.cluster.submit(script)
+    house.submission.submit_waiting()
+    assert house.job().slurm_id == SlurmId("1")
+    words = {it.slurm_id: it.word for it in house.cluster.queue()}
+    assert words == {SlurmId("1"): "PENDING", second: "CANCELLED"}
+
+
+def test_a_job_that_ended_before_it_was_found_is_found_in_accounting(house: House) -> None:
+    house.receive(message())
+    house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
+    house.submission.submit_waiting()
+    house.cluster.start(SlurmId("1"))
+    house.cluster.end(SlurmId("1"))
+    house.clock.move(timedelta(hours=1))
+    house.submission.submit_waiting()
+    assert house.job().slurm_id == SlurmId("1")
+    assert len(house.cluster.scripts) == 1
+
+
+def test_nothing_is_submitted_while_the_work_root_is_away(house: House) -> None:
+    house.folders.is_available = False
+    house.receive(message())
+    done = house.submission.submit_waiting()
+    assert done.obstacle == "the file system does not answer"
+    assert house.job().phase == "accepted"
+    assert house.slurm.calls == []
+
+
+def test_a_journal_that_cannot_be_written_after_sbatch_leaves_the_job_to_be_found(
+    house: House,
+) -> None:
+    house.receive(message())
+    house.journal.failure = "disk I/O error"
+    with pytest.raises(UnavailableError):
+        house.submission.submit_waiting()
+    house.journal.failure = None
+    assert house.submission.submit_waiting().handled == 1
+    assert len(house.cluster.scripts) == 1
+
+
+def test_jobs_are_submitted_in_the_order_in_which_they_came(house: House) -> None:
+    house.receive(*(message(it) for it in (3, 1, 2)))
+    house.submission.submit_waiting()
+    assert [house.job(it).slurm_id for it in (3, 1, 2)] == ["1", "2", "3"]
+
+
+def test_news_wakes_the_relay(house: House) -> None:
+    house.receive(message())
+    before = house.news
+    house.submission.submit_waiting()
+    assert house.news == before + 1
+
+
+def test_an_unrenderable_job_in_the_journal_fails_alone(house: House) -> None:
+    # It was accepted by an older configuration under which it could be written.
+    house.intake = house.lenient_intake()
+    house.receive(message(1, image=UNRENDERABLE), message(2))
+    assert house.submission.submit_waiting().handled == 1
+    assert house.told(1) == ["accepted", "failed"]
+    assert house.told(2) == ["accepted", "queued"]

@@ -31,7 +31,7 @@ _RECIPES = (
     Recipe(name="busybox", version=1, fill=rootfs.busybox, trial=("/bin/sh", "-c", "id -u")),
     Recipe(
         name="sklearn",
-        version=1,
+        version=2,
         fill=rootfs.sklearn,
         trial=("python", "-c", "import sklearn.datasets, yaml; sklearn.datasets.load_digits()"),
     ),

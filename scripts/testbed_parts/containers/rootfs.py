@@ -1,6 +1,8 @@
 """The root folders of the testbed's images: one of busybox, one of Debian with scikit-learn."""
 
+import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,6 +58,7 @@ _NETWORK_SETTINGS = (
 _REMOVED = (
     "boot",
     "etc/apt/apt.conf.d/99mmdebstrap",
+    "etc/apt/sources.list",
     "etc/apt/sources.list.d/*",
     "etc/shadow*",
     "etc/gshadow*",
@@ -119,6 +122,7 @@ def sklearn(root: Path, progress: Callable[[str], None]) -> None:
         for path in list(root.glob(pattern)):
             _remove(path)
     (root / "usr" / "bin" / "python").symlink_to("python3")
+    _drop_setuid(root)
     _finish(root, {"PATH": _SEARCH_PATH, "LANG": "C.UTF-8", "TESTBED_IMAGE": "sklearn"})
 
 
@@ -139,6 +143,16 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _drop_setuid(root: Path) -> None:
+    """The folder stays on this machine: nobody keeps its programs up to date."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+                path.chmod(stat.S_IMODE(mode) & ~(stat.S_ISUID | stat.S_ISGID))
 
 
 def _finish(root: Path, environment: Mapping[str, str]) -> None:

@@ -48,8 +48,8 @@ def _run(site: Site, request: Request, host: Mapping[str, str]) -> None:
     root = Path(site.root)
     namespace.enter(root, Path(image.folder), bound)
     workdir = _workdir(request, root, here)
-    # ch-run itself reads these, so it gets them as options and not as its own environment.
-    options = [f"--set-env={name}={inside.pop(name)}" for name in list(inside) if _reads(name)]
+    # ch-run reads or changes these itself: it gets them as options, not as its own environment.
+    options = [f"--set-env={name}={inside.pop(name)}" for name in list(inside) if _is_special(name)]
     inside.setdefault("USER", pwd.getpwuid(os.geteuid()).pw_name)
     argv = ["ch-run", "--env-no-expand", *options, f"--cd={workdir}", str(root), "--", *command]
     os.chdir("/")
@@ -110,5 +110,5 @@ def _lines(path: Path) -> list[str]:
         raise Refused(f"cannot read {path}: {error.strerror}") from error
 
 
-def _reads(name: str) -> bool:
-    return name == "TMPDIR" or name.startswith("LD_")
+def _is_special(name: str) -> bool:
+    return name in {"HOME", "TMPDIR"} or name.startswith("LD_")

@@ -13,7 +13,7 @@ from bridge.core.errors import (
     UnavailableError,
 )
 from bridge.core.facts import Sighting
-from bridge.core.job import SlurmId, SubmissionTag
+from bridge.core.job import SlurmId, SubmissionTag, slurm_order
 from bridge.testing.cluster import FakeCluster
 
 
@@ -86,7 +86,7 @@ class FakeSlurm:
             found = {it.slurm_id for it in seen if it.tag == tag}
             if not found and self.accounting_is is Accounting.DOWN:
                 raise UnavailableError(self.accounting_is)
-            return tuple(sorted(found, key=int))
+            return tuple(sorted(found, key=slurm_order))
 
     def queue(self) -> tuple[Sighting, ...]:
         """What squeue sees."""

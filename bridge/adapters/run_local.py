@@ -1,0 +1,169 @@
+"""Runs commands on this machine."""
+
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from time import monotonic
+from typing import IO
+
+import structlog
+
+from bridge.core.errors import UnavailableError
+from bridge.ports import Completed
+
+SCRUBBED = (
+    *("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_", "SALLOC_", "SINFO_"),
+    *("SHIFTER", "APPTAINER", "SINGULARITY"),
+)
+"""Variables with these prefixes override what a script says (sbatch(1), INPUT ENVIRONMENT)."""
+
+MOST_OUTPUT = 32 * 1024 * 1024
+"""Bytes of stdout, and of stderr: some 200 000 rows of squeue."""
+
+CHUNK = 65536
+LAST_WAIT_SECONDS = 5
+LOGGED_ARGUMENTS = 8
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what would silently change what Slurm's commands do."""
+    return {
+        name: value for name, value in environment.items() if not name.upper().startswith(SCRUBBED)
+    }
+
+
+class LocalRunner:
+    """A Runner on this machine; threads may share it.
+
+    A command whose time is over, or that says more than `most_output` bytes, is killed with all
+    of its process group; its return code is then None, as what it did is not known.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, *, most_output: int = MOST_OUTPUT
+    ) -> None:
+        self._environment = scrubbed(environment)
+        self._most_output = most_output
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: timedelta) -> Completed:
+        """Run `argv` and wait; its output is read as UTF-8, and what is none is replaced.
+
+        Raises UnavailableError when it cannot be started.
+        """
+        deadline = monotonic() + timeout.total_seconds()
+        fed = stdin.encode()
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=self._environment,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL byte in an argument.
+            raise UnavailableError(f"{argv[0]} cannot be started: {error}") from error
+        talk = _Talk(process, fed, self._most_output)
+        try:
+            code = talk.hold(deadline)
+        finally:
+            _leave_nothing(process)
+        if code is None:
+            log.warning("command_killed", command=list(argv[:LOGGED_ARGUMENTS]))
+        stdout, stderr = talk.heard()
+        return Completed(return_code=code, stdout=stdout, stderr=stderr)
+
+
+class _Talk:
+    """Feeds a process and listens to it, whichever of the two it is ready for."""
+
+    def __init__(self, process: subprocess.Popen[bytes], fed: bytes, most: int) -> None:
+        self._process = process
+        self._unfed = memoryview(fed)
+        self._most = most
+        self._stdout = bytearray()
+        self._stderr = bytearray()
+
+    def hold(self, deadline: float) -> int | None:
+        """Its return code; None when it did not end in time or said too much."""
+        process = self._process
+        with selectors.DefaultSelector() as selector:
+            for pipe, event, act in (
+                (process.stdin, selectors.EVENT_WRITE, self._feed),
+                (process.stdout, selectors.EVENT_READ, lambda it: self._hear(it, self._stdout)),
+                (process.stderr, selectors.EVENT_READ, lambda it: self._hear(it, self._stderr)),
+            ):
+                if pipe is not None:
+                    os.set_blocking(pipe.fileno(), False)
+                    selector.register(pipe, event, (pipe, act))
+            while selector.get_map():
+                left = deadline - monotonic()
+                if left <= 0:
+                    # It may have ended while a child of its own still holds its pipes.
+                    return _code_of_the_ended(process)
+                for key, _ in selector.select(left):
+                    pipe, act = key.data
+                    if act(pipe):
+                        selector.unregister(pipe)
+                        pipe.close()
+                if max(len(self._stdout), len(self._stderr)) > self._most:
+                    return None
+        return _code_in_time(process, deadline)
+
+    def heard(self) -> tuple[str, str]:
+        """What it said on stdout and stderr."""
+        return (
+            self._stdout[: self._most].decode(errors="replace"),
+            self._stderr[: self._most].decode(errors="replace"),
+        )
+
+    def _feed(self, pipe: IO[bytes]) -> bool:
+        """Whether no more is to be fed: all is, or it no longer listens."""
+        try:
+            written = os.write(pipe.fileno(), self._unfed[:CHUNK]) if self._unfed else 0
+        except BrokenPipeError:
+            return True
+        self._unfed = self._unfed[written:]
+        return not self._unfed
+
+    def _hear(self, pipe: IO[bytes], heard: bytearray) -> bool:
+        """Whether this was all that there is to hear."""
+        said = os.read(pipe.fileno(), CHUNK)
+        heard += said
+        return not said
+
+
+def _code_in_time(process: subprocess.Popen[bytes], deadline: float) -> int | None:
+    try:
+        return process.wait(max(deadline - monotonic(), 0))
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _code_of_the_ended(process: subprocess.Popen[bytes]) -> int | None:
+    # WNOWAIT: the group can be killed safely only while its leader's number is not given away.
+    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
+def _leave_nothing(process: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of its process group, and close the pipes."""
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        try:
+            process.wait(LAST_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            # In the kernel, on a file system that is away: not even SIGKILL reaches it.
+            log.warning("command_cannot_be_killed", process=process.pid)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

@@ -1,0 +1,1 @@
+"""Slurm through its command line: the words, the commands, and the scheduler made of them."""

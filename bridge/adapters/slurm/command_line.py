@@ -1,0 +1,120 @@
+"""The scheduler, through Slurm's own commands."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from bridge.adapters.slurm.commands import (
+    TIMES,
+    WORDS,
+    Rows,
+    in_chunks,
+    plain_id,
+    read_sacct,
+    read_sbatch,
+    read_scancel,
+    read_squeue,
+    sacct_argv,
+    sbatch_argv,
+    scancel_argv,
+    squeue_argv,
+)
+from bridge.adapters.slurm.words import Verdict, verdict
+from bridge.core.errors import UnavailableError
+from bridge.core.facts import Sighting
+from bridge.core.job import SlurmId, SubmissionTag, slurm_order
+from bridge.core.settings import SchedulerSettings
+from bridge.ports import Completed, Runner
+
+IDS_AT_ONCE = 300
+LOGGED_CHARACTERS = 200
+
+Variables = tuple[tuple[str, str], ...]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class SlurmCommandLine:
+    """A Scheduler that runs sbatch, squeue, sacct and scancel, wherever `runner` runs them.
+
+    It keeps nothing between two calls, so threads may share it. squeue sees the jobs of the user
+    whom the commands run as; root sees everybody's (squeue(1), --me).
+    """
+
+    def __init__(self, runner: Runner, settings: SchedulerSettings) -> None:
+        self._runner = runner
+        self._settings = settings
+
+    def submit(self, script: str) -> SlurmId:
+        """Submit a batch script."""
+        answer = self._run(sbatch_argv(), self._settings.submit_timeout, stdin=script)
+        if answer.return_code != 0 and verdict(answer.stderr) is Verdict.AUTHENTICATION:
+            log.error("slurm_does_not_accept_us", words=answer.stderr[:LOGGED_CHARACTERS])
+        return read_sbatch(answer)
+
+    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
+        """Every Slurm job that bears the tag, lowest id first; empty only when Slurm said so."""
+        # The queue first: a job that leaves it between the two questions is in accounting by then.
+        seen = self._look(squeue_argv(tag)).sightings
+        try:
+            records = self._account(sacct_argv(tag=tag, since=since))
+        except UnavailableError as error:
+            if not seen:
+                raise
+            log.warning("found_without_accounting", tag=tag, words=str(error))
+            records = None
+        known = seen if records is None else seen + records.sightings
+        return tuple(sorted({it.slurm_id for it in known if it.tag == tag}, key=slurm_order))
+
+    def queue(self) -> tuple[Sighting, ...]:
+        """All jobs of ours that squeue lists, also those that ended a moment ago."""
+        return self._look(squeue_argv()).sightings
+
+    def accounting(
+        self, slurm_ids: Iterable[SlurmId], *, since: datetime
+    ) -> tuple[Sighting, ...] | None:
+        """The newest record of each job that accounting knows; None where accounting is off."""
+        asked = {plain_id(slurm_id): slurm_id for slurm_id in slurm_ids}
+        seen: list[Sighting] = []
+        for chunk in in_chunks(asked.values(), IDS_AT_ONCE):
+            records = self._account(sacct_argv(slurm_ids=chunk, since=since))
+            if records is None:
+                return None
+            seen += records.sightings
+        return tuple(replace(it, slurm_id=asked.get(it.slurm_id, it.slurm_id)) for it in seen)
+
+    def cancel(self, slurm_id: SlurmId) -> None:
+        """Ask Slurm to cancel the job; whether it did is seen by its state alone."""
+        answer = self._run(scancel_argv(slurm_id), self._settings.query_timeout)
+        if words := read_scancel(answer):
+            log.warning("cancel_not_taken", slurm_id=slurm_id, words=words)
+
+    def _look(self, argv: Sequence[str]) -> Rows:
+        rows = read_squeue(self._ask(argv))
+        for line in rows.not_understood:
+            log.warning("squeue_row_not_understood", row=line[:LOGGED_CHARACTERS])
+        return rows
+
+    def _account(self, argv: Sequence[str]) -> Rows | None:
+        rows = read_sacct(self._ask(argv))
+        for line in rows.not_understood if rows else ():
+            log.warning("sacct_row_not_understood", row=line[:LOGGED_CHARACTERS])
+        return rows
+
+    def _ask(self, argv: Sequence[str]) -> Completed:
+        return self._run(argv, self._settings.query_timeout, environment=TIMES)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        timeout: timedelta,
+        *,
+        environment: Variables = (),
+        stdin: str = "",
+    ) -> Completed:
+        # Through env(1), since only so do they reach a command on another machine.
+        variables = (*self._settings.environment, *WORDS, *environment)
+        settings = (f"{name}={value}" for name, value in variables)
+        return self._runner.run(("env", *settings, *argv), stdin=stdin, timeout=timeout)

@@ -1,0 +1,113 @@
+"""A job queue and a status exchange in memory."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from bridge.core.errors import UnavailableError
+from bridge.ports import Delivery, Settlement
+from bridge.wire.event import Message
+
+
+class FakeJobsQueue:
+    """A DeliverySource whose broker is played by hand. Threads may share it."""
+
+    def __init__(self) -> None:
+        self.is_paused = False
+        """What `hold` said last."""
+        self.acked: list[Delivery] = []
+        """What was acked, in that order; a broker would have forgotten it."""
+        self.dead_letters: list[Delivery] = []
+        """What was refused, in that order."""
+        self._changed = threading.Condition()
+        self._queue: deque[Delivery] = deque()
+        self._unsettled: dict[int, Delivery] = {}
+        self._connection = 1
+        self._last_tag = 0
+
+    def put(self, body: bytes, *, message_id: str | None = None) -> None:
+        """What a front end does: a message joins the queue."""
+        delivery = Delivery(
+            body=body, message_id=message_id, redelivered=False, connection=0, delivery_tag=0
+        )
+        with self._changed:
+            self._queue.append(delivery)
+            self._changed.notify_all()
+
+    def reconnect(self) -> None:
+        """What a lost connection does: everything unsettled comes again, in its old order."""
+        with self._changed:
+            again = [replace(it, redelivered=True) for it in self._unsettled.values()]
+            self._queue.extendleft(reversed(again))
+            self._unsettled.clear()
+            self._connection += 1
+            self._last_tag = 0
+            self._changed.notify_all()
+
+    @property
+    def unsettled(self) -> tuple[Delivery, ...]:
+        """What was taken on this connection and not settled, oldest first."""
+        with self._changed:
+            return tuple(self._unsettled.values())
+
+    @property
+    def depth(self) -> int:
+        """How many wait to be taken."""
+        with self._changed:
+            return len(self._queue)
+
+    def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
+        """Up to `limit` deliveries; waits until there is one or the time is over."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._queue and not self.is_paused, timeout.total_seconds()
+            )
+            if self.is_paused:
+                return ()
+            return tuple(self._deliver() for _ in range(min(limit, len(self._queue))))
+
+    def settle(self, settlements: Sequence[tuple[Delivery, Settlement]]) -> None:
+        """Settle deliveries; those of a connection that is gone are left alone."""
+        with self._changed:
+            for delivery, settlement in settlements:
+                if delivery.connection != self._connection:
+                    continue
+                if self._unsettled.pop(delivery.delivery_tag, None) is not None:
+                    settled = self.acked if settlement is Settlement.ACK else self.dead_letters
+                    settled.append(delivery)
+
+    def hold(self, *, paused: bool) -> None:
+        """Stop or resume consuming."""
+        with self._changed:
+            self.is_paused = paused
+            self._changed.notify_all()
+
+    def _deliver(self) -> Delivery:
+        self._last_tag += 1
+        delivery = replace(
+            self._queue.popleft(), connection=self._connection, delivery_tag=self._last_tag
+        )
+        self._unsettled[self._last_tag] = delivery
+        return delivery
+
+
+class FakeStatusExchange:
+    """An EventSink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.published: list[Message] = []
+        """What was confirmed, in that order."""
+        self.is_available = True
+        """Whether the broker can be reached; `publish` raises UnavailableError otherwise."""
+        self.refused: set[str] = set()
+        """The ids of events that the broker does not confirm."""
+
+    def publish(self, messages: Sequence[Message]) -> tuple[bool, ...]:
+        """Publish in order; for each whether it was confirmed."""
+        if not self.is_available:
+            raise UnavailableError("the broker does not answer")
+        answers = tuple(it.event_id not in self.refused for it in messages)
+        self.published += [it for it, told in zip(messages, answers, strict=True) if told]
+        return answers

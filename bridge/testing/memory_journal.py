@@ -1,0 +1,186 @@
+"""A journal in memory: the ports of the journal, and nothing survives the process."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+from bridge.core.errors import UnavailableError
+from bridge.core.job import JobId
+from bridge.core.lifecycle import Job, Phase
+from bridge.ports import Acceptance, Admission, Change, Clock, OutboxEntry, Rejection
+from bridge.wire.event import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    job: Job
+    acceptance: Acceptance
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    entry: OutboxEntry
+    job_id: JobId | None
+    sent_at: datetime | None = None
+
+
+class MemoryJournal:
+    """IntakeJournal, LifecycleJournal and Outbox; any thread may call it.
+
+    Set `failure` to some words, and every call raises UnavailableError with them until it is None
+    again.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Start empty."""
+        self.failure: str | None = None
+        self._clock = clock
+        self._guard = RLock()
+        self._records: dict[JobId, _Record] = {}
+        self._events: dict[str, _Event] = {}
+        self._last_position = 0
+
+    def admit(self, entries: Sequence[Acceptance | Rejection]) -> tuple[Admission, ...]:
+        """See IntakeJournal. Raises ValueError when an event's id is in use already."""
+        with self._transaction():
+            return tuple(map(self._admit, entries))
+
+    def waiting(self, limit: int) -> tuple[Job, ...]:
+        """See LifecycleJournal."""
+        return self._in(Phase.ACCEPTED, Phase.SUBMITTING)[:limit]
+
+    def live(self) -> tuple[Job, ...]:
+        """See LifecycleJournal."""
+        return self._in(Phase.QUEUED, Phase.HELD, Phase.RUNNING)
+
+    def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
+        """See LifecycleJournal."""
+        with self._available():
+            return tuple(self._records[it].job for it in set(job_ids) if it in self._records)
+
+    def request(self, job_id: JobId) -> bytes:
+        """See LifecycleJournal."""
+        with self._available():
+            return self._records[job_id].acceptance.request
+
+    def record(self, changes: Sequence[Change]) -> tuple[JobId, ...]:
+        """See LifecycleJournal. Raises ValueError when an event's id is in use already."""
+        with self._transaction():
+            return tuple(it.job.job_id for it in changes if not self._record(it))
+
+    def unsent(self, limit: int) -> tuple[OutboxEntry, ...]:
+        """See Outbox."""
+        with self._available():
+            waiting = (it.entry for it in self._events.values() if it.sent_at is None)
+            return tuple(islice(waiting, limit))
+
+    def mark_sent(self, positions: Sequence[int]) -> None:
+        """See Outbox."""
+        with self._available():
+            sent = set(positions)
+            for event_id, it in self._events.items():
+                if it.entry.position in sent and it.sent_at is None:
+                    self._events[event_id] = replace(it, sent_at=self._clock.now())
+
+    def prune(self, before: datetime) -> int:
+        """Forget jobs that are over, last changed before then, and all of whose events are sent.
+
+        Rejections that were sent before then go too. Returns how many of both are gone.
+        """
+        with self._available():
+            untold = {it.job_id for it in self._events.values() if it.sent_at is None}
+            jobs = {
+                job_id
+                for job_id, it in self._records.items()
+                if it.job.is_over and it.changed_at < before and job_id not in untold
+            }
+            rejections = {
+                event_id
+                for event_id, it in self._events.items()
+                if it.job_id is None and it.sent_at is not None and it.sent_at < before
+            }
+            for job_id in jobs:
+                del self._records[job_id]
+            self._events = {
+                event_id: it
+                for event_id, it in self._events.items()
+                if it.job_id not in jobs and event_id not in rejections
+            }
+            return len(jobs) + len(rejections)
+
+    def close(self) -> None:
+        """Every later call raises UnavailableError."""
+        self.failure = "the journal is closed"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _available(self) -> Iterator[None]:
+        with self._guard:
+            if self.failure:
+                raise UnavailableError(self.failure)
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._available():
+            before = dict(self._records), dict(self._events)
+            try:
+                yield
+            except ValueError:
+                self._records, self._events = before
+                raise
+
+    def _in(self, *phases: Phase) -> tuple[Job, ...]:
+        with self._available():
+            return tuple(it.job for it in self._records.values() if it.job.phase in phases)
+
+    def _admit(self, entry: Acceptance | Rejection) -> Admission:
+        if isinstance(entry, Rejection):
+            if entry.message.event_id in self._events:
+                return Admission.DUPLICATE
+            self._tell(entry.message, None)
+            return Admission.RECORDED
+        known = self._records.get(entry.job.job_id)
+        if known:
+            same = known.acceptance.fingerprint == entry.fingerprint
+            return Admission.DUPLICATE if same else Admission.CONFLICT
+        self._records[entry.job.job_id] = _Record(
+            job=entry.job, acceptance=entry, changed_at=self._clock.now()
+        )
+        for message in entry.messages:
+            self._tell(message, entry.job.job_id)
+        return Admission.RECORDED
+
+    def _record(self, change: Change) -> bool:
+        known = self._records.get(change.job.job_id)
+        if known is None or known.job.revision != change.job.revision - 1:
+            return False
+        self._records[change.job.job_id] = replace(
+            known, job=change.job, changed_at=self._clock.now()
+        )
+        for message in change.messages:
+            self._tell(message, change.job.job_id)
+        return True
+
+    def _tell(self, message: Message, job_id: JobId | None) -> None:
+        if message.event_id in self._events:
+            raise ValueError(f"the event {message.event_id} is recorded already")
+        self._last_position += 1
+        entry = OutboxEntry(position=self._last_position, message=message)
+        self._events[message.event_id] = _Event(entry=entry, job_id=job_id)

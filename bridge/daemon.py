@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from bridge.core.errors import SupersededError
 from bridge.core.policy import next_look
 from bridge.core.settings import PollingSettings
 from bridge.flows.intake import Intake
@@ -28,6 +29,7 @@ _OBSTACLE_PAUSE = timedelta(seconds=15)
 _TAKE_AT_ONCE = 200
 _TAKE_WAIT = timedelta(seconds=1)
 _HOUSEKEEPING = timedelta(minutes=10)
+_LOCK_RENEWAL = timedelta(seconds=10)
 
 
 class Connection(Protocol):
@@ -51,6 +53,8 @@ class Verbs:
     watch: Watch
     relay: Relay
     keep_house: Callable[[], None]
+    hold_lock: Callable[[], None]
+    """Says that we still have the journal. Raises SupersededError when somebody else has it."""
 
 
 class Daemon:
@@ -77,6 +81,7 @@ class Daemon:
         self._last_look = self._last_change = clock.now() - polling.looks.longest
         self._submit_from = clock.now()
         self._is_holding = False
+        self._superseded: SupersededError | None = None
         self._stopped = threading.Event()
         self._intake = Worker("intake", self._take_in)
         self._submit = Worker("submit", self._submit_some)
@@ -84,9 +89,13 @@ class Daemon:
         self._marks = Worker("marks", self._read_marks)
         self._relay = Worker("relay", self._publish_some)
         self._housekeeping = Worker("housekeeping", self._keep_house)
+        self._lock = Worker("lock", self._hold_lock)
 
     def run(self, *, grace: timedelta = timedelta(seconds=20)) -> bool:
-        """Work until SIGTERM, SIGINT or `stop`; whether all ended within the grace."""
+        """Work until SIGTERM, SIGINT or `stop`; whether all ended within the grace.
+
+        Raises SupersededError when another daemon has taken the journal over.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         for connection in self._connections:
@@ -95,7 +104,10 @@ class Daemon:
             worker.start()
         log.info("ready", site=self._site)
         self._stopped.wait()
-        return self._shut_down(grace)
+        is_clean = self._shut_down(grace)
+        if self._superseded is not None:
+            raise self._superseded
+        return is_clean
 
     def stop(self) -> None:
         """End the run. Returns at once."""
@@ -114,6 +126,7 @@ class Daemon:
             self._marks,
             self._relay,
             self._housekeeping,
+            self._lock,
         )
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -195,3 +208,12 @@ class Daemon:
     def _keep_house(self) -> timedelta:
         self._verbs.keep_house()
         return _HOUSEKEEPING
+
+    def _hold_lock(self) -> timedelta:
+        try:
+            self._verbs.hold_lock()
+        except SupersededError as error:
+            log.critical("superseded", words=str(error))
+            self._superseded = error
+            self.stop()
+        return _LOCK_RENEWAL

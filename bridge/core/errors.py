@@ -51,3 +51,7 @@ class ConfigurationError(BridgeError):
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
+
+
+class SupersededError(BridgeError):
+    """Somebody else has the journal now: stop, write nothing more."""

@@ -1,5 +1,5 @@
 """The batch script of a job: the only place where text becomes bash."""
 
-from bridge.script.rendering import job_files, render
+from bridge.script.rendering import job_files, render, script_name
 
-__all__ = ["job_files", "render"]
+__all__ = ["job_files", "render", "script_name"]

@@ -70,9 +70,7 @@ def _environment_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     for name, value in spec.environment:
         where = f"env.{name}"
         if not _NAME.fullmatch(name):
-            yield Problem(
-                where=where, what="a name of letters, digits and underscores is wanted"
-            )
+            yield Problem(where=where, what="a name of letters, digits and underscores is wanted")
         elif name.startswith("BRIDGE_"):
             yield Problem(where=where, what="names that begin with BRIDGE_ are the bridge's own")
         elif taken.fullmatch(name):

@@ -97,8 +97,13 @@ def job_files(
     files = {"job.json": request.decode("utf-8")}
     if spec.parameters is not None:
         files["params.yaml"] = spec.parameters
-    files[f"attempt-{attempt}.sbatch"] = render(spec, settings, attempt)
+    files[script_name(attempt)] = render(spec, settings, attempt)
     return files
+
+
+def script_name(attempt: int) -> str:
+    """Under which name an attempt's batch script lies in the job's folder."""
+    return f"attempt-{attempt}.sbatch"
 
 
 @lru_cache(maxsize=8)

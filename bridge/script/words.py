@@ -8,6 +8,7 @@ from bridge.core.job import Mount
 LONGEST_WORD_BYTES = 128 * 1024 - 1
 """Linux passes no longer argument or environment string (execve(2), MAX_ARG_STRLEN)."""
 
+_LONGEST_ECHO = 80
 _DIRECTIVE = re.compile(r"""[ -~]*""", re.ASCII)
 _NOT_IN_DIRECTIVES = "'\"\\%"
 _NOT_IN_BINDS = ':,\\"'
@@ -91,4 +92,4 @@ def _refuse(path: str, characters: str, whose: str) -> None:
 
 
 def _echo(text: str) -> str:
-    return repr(text) if len(text) <= 80 else f"{text[:80]!r}..."
+    return repr(text) if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]!r}..."

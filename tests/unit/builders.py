@@ -1,0 +1,153 @@
+"""Facts and job stories for the tests of the core, with times as minutes after noon."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from bridge.core.advance import accept, advance
+from bridge.core.facts import (
+    Absent,
+    EndMark,
+    Fact,
+    NotSubmitted,
+    Refused,
+    Seen,
+    Sighting,
+    StartMark,
+    SubmissionBegun,
+    Submitted,
+)
+from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, SlurmId, SubmissionTag
+from bridge.core.lifecycle import Event, Job
+from bridge.core.site import ContainerRules, Runtime, Site, SlurmDefaults
+from bridge.core.slurm_state import read_state
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+GRACE = timedelta(minutes=5)
+JOB_ID = JobId("6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b")
+SLURM_ID = SlurmId("4711")
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def begun(minute: float = 1) -> SubmissionBegun:
+    return SubmissionBegun(at=at(minute))
+
+
+def submitted(minute: float = 2) -> Submitted:
+    return Submitted(at=at(minute), slurm_id=SLURM_ID)
+
+
+def refused(minute: float = 2, words: str = "Invalid qos specification") -> Refused:
+    return Refused(at=at(minute), words=words)
+
+
+def not_submitted(minute: float = 2) -> NotSubmitted:
+    return NotSubmitted(at=at(minute), words="Unable to contact slurm controller")
+
+
+def seen(
+    word: str,
+    minute: float,
+    *,
+    reason: str | None = None,
+    code: int | None = None,
+    signal: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    nodes: str | None = None,
+) -> Seen:
+    """Slurm shows the word at this minute; `start` and `end` are its own times, in minutes."""
+    return Seen(
+        at=at(minute),
+        sighting=Sighting(
+            slurm_id=SLURM_ID,
+            tag=SubmissionTag(f"bridge-{JOB_ID}-1"),
+            word=word,
+            state=read_state(word),
+            reason=reason,
+            exit_code=code,
+            signal=signal,
+            started_at=None if start is None else at(start),
+            ended_at=None if end is None else at(end),
+            nodes=nodes,
+        ),
+    )
+
+
+def absent(minute: float, *, accounting: bool = True) -> Absent:
+    return Absent(at=at(minute), accounting=accounting)
+
+
+def start_mark(
+    minute: float, *, restart: int = 0, start: float | None = None, node: str = "n1"
+) -> StartMark:
+    started = minute if start is None else start
+    return StartMark(at=at(minute), restart=restart, started_at=at(started), node=node)
+
+
+def end_mark(minute: float, code: int, *, restart: int = 0, end: float | None = None) -> EndMark:
+    ended = minute if end is None else end
+    return EndMark(at=at(minute), restart=restart, ended_at=at(ended), exit_code=code)
+
+
+class Story:
+    """A job as it is told one fact after another, and all that it has told itself."""
+
+    def __init__(self, *facts: Fact) -> None:
+        step = accept(JOB_ID, at(0))
+        self.job: Job = step.job
+        self.events: list[Event] = list(step.events)
+        self.anomalies: list[str] = []
+        self.hears(*facts)
+
+    def hears(self, *facts: Fact) -> Self:
+        for fact in facts:
+            step = advance(self.job, fact, absence_grace=GRACE)
+            self.job = step.job
+            self.events += step.events
+            if step.anomaly is not None:
+                self.anomalies.append(step.anomaly)
+        return self
+
+    @property
+    def tells(self) -> list[str]:
+        """The events, in order, as the words that go out."""
+        return [str(it.kind) for it in self.events]
+
+    @property
+    def last(self) -> Event:
+        return self.events[-1]
+
+
+def queued(*facts: Fact) -> Story:
+    """A job that Slurm has taken, and what came then."""
+    return Story(begun(), submitted(), *facts)
+
+
+def running(*facts: Fact) -> Story:
+    """A job that Slurm showed running at 12:03, since 12:03, and what came then."""
+    return queued(seen("RUNNING", 3, start=3, nodes="n1"), *facts)
+
+
+def job_spec(**changes: object) -> JobSpec:
+    asked: dict[str, object] = {
+        "job_id": JOB_ID,
+        "name": "digits",
+        "kind": JobKind.TRAINING,
+        "image": "/images/sklearn.sif",
+        "command": ArgumentList(arguments=("python", "train.py")),
+    }
+    return JobSpec(**(asked | changes))  # type: ignore[arg-type]
+
+
+def site(**changes: object) -> Site:
+    described: dict[str, object] = {
+        "name": "testbed",
+        "tag_prefix": "bridge",
+        "work_root": "/work/bridge",
+        "containers": ContainerRules(runtime=Runtime.APPTAINER, images=("/images/*.sif",)),
+        "defaults": SlurmDefaults(walltime=timedelta(hours=1)),
+    }
+    return Site(**(described | changes))  # type: ignore[arg-type]

@@ -63,11 +63,11 @@ class _Refusal(yaml.MarkedYAMLError):
 class _Loader(yaml.SafeLoader):
     """Leaves all plain scalars text: YAML 1.1 would read 12:00:00 as 43200 and `no` as false."""
 
-    yaml_implicit_resolvers: Mapping[str, Any] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own name and type)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuses anchors and aliases: nine of them can hold a million strings."""
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None) is not None:
             raise _Refusal(
                 None, None, "anchors and aliases (& and *) are not accepted", event.start_mark
@@ -118,17 +118,18 @@ class _Reading:
             return None
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(node, place))
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(it, (*place, index)) for index, it in enumerate(node.value)]
-        return self._scalar(node, place)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, place)
+        return [self.read(it, (*place, index)) for index, it in enumerate(node.value)]
 
     def _pairs(self, node: yaml.MappingNode, place: Place) -> Iterator[tuple[str, object]]:
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _PLAIN_TAGS[
-                yaml.ScalarNode
-            ]:
+            if (
+                not isinstance(key_node, yaml.ScalarNode)
+                or key_node.tag != _PLAIN_TAGS[yaml.ScalarNode]
+            ):
                 self.document.lines[(*place, "?")] = line
                 self.document.report((*place, "?"), "a key must be a plain word")
                 continue

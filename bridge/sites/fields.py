@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 from bridge.core.quantity import read_memory_mib, read_walltime
 
 _DURATION = r"([0-9]{1,9})(ms|s|m|h|d)"
+_WALLTIME = r"([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]"
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -106,7 +107,7 @@ Duration = Annotated[
 Walltime = Annotated[
     timedelta,
     PlainValidator(_read_site_walltime),
-    WithJsonSchema({"type": "string", "pattern": r"^([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_WALLTIME}$"}),
 ]
 """A time as HH:MM:SS or D-HH:MM:SS, as Slurm writes it."""
 

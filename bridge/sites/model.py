@@ -101,7 +101,7 @@ class SchedulerSection(_Model):
 class JournalSection(_Model):
     """Where the bridge keeps what it knows."""
 
-    path: AbsolutePath = Field(description="an SQLite file; never on a network file system")
+    path: AbsolutePath = Field(description="an SQLite file; one bridge at a time uses it")
     keep: Duration = Field(
         default=timedelta(days=30), description="how long finished jobs stay in it"
     )

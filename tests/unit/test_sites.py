@@ -1,0 +1,458 @@
+"""The site's YAML file: what it becomes, and how its mistakes are told."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bridge.core.errors import ConfigurationError
+from bridge.core.settings import SiteSettings
+from bridge.core.site import BindRoot, Runtime
+from bridge.shipped import shipped
+from bridge.sites import load_site, site_schema
+
+SHIPPED = sorted(path.name for path in shipped("site_configs").glob("*.yaml"))
+
+SMALLEST = """\
+version: 1
+site:
+  name: here
+broker:
+  host: localhost
+  user: bridge
+  password: ${PASSWORD}
+journal:
+  path: /var/lib/bridge/journal.sqlite
+work_root: /scratch/bridge
+containers:
+  runtime: apptainer
+  images:
+    - /images/*.sif
+defaults:
+  walltime: 12:00:00
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with what the shipped files name."""
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    password.chmod(0o600)
+    return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables of all shipped files, and PASSWORD."""
+    return {
+        "PASSWORD": "s3cret",
+        "SCRATCH": "/pscratch/sd/a/alice",
+        "BRIDGE_AMQP_HOST": "rabbitmq.example.org",
+        "BRIDGE_AMQP_USER": "bridge",
+        "BRIDGE_AMQP_PASSWORD_FILE": str(folder / "password"),
+        "BRIDGE_NERSC_ACCOUNT": "m1234",
+        "BRIDGE_STATE": "/state",
+        "BRIDGE_WORK_ROOT": "/scratch/bridge",
+        "BRIDGE_IMAGES": "/images",
+        "BRIDGE_DATA": "/data",
+        "BRIDGE_TESTBED_AMQP_HOST": "127.0.0.1",
+        "BRIDGE_TESTBED_AMQP_PORT": "20123",
+        "BRIDGE_TESTBED_AMQP_VHOST": "bridge",
+        "BRIDGE_TESTBED_AMQP_USER": "bridge",
+        "BRIDGE_TESTBED_AMQP_PASSWORD_FILE": str(folder / "password"),
+        "BRIDGE_TESTBED_SLURM_CONF": "/testbed/slurm.conf",
+        "BRIDGE_TESTBED_PATH": "/testbed/bin:/usr/bin:/bin",
+        "BRIDGE_TESTBED_WORK_ROOT": "/testbed/work",
+        "BRIDGE_TESTBED_IMAGES": "/testbed/images",
+    }
+
+
+def load(folder: Path, text: str) -> SiteSettings:
+    path = folder / "site.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_site(path, environment(folder))
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    """What the file is told, without the folder's name."""
+    with pytest.raises(ConfigurationError) as refusal:
+        load(folder, text)
+    return [str(it).removeprefix(f"{folder}/") for it in refusal.value.problems]
+
+
+def test_the_smallest_file_is_enough(folder: Path) -> None:
+    settings = load(folder, SMALLEST)
+    assert settings.site.name == "here"
+    assert settings.site.containers.runtime is Runtime.APPTAINER
+    assert settings.broker.port == 5672
+    assert settings.broker.password == "s3cret"
+    assert settings.journal.keep == timedelta(days=30)
+
+
+def test_a_walltime_needs_no_quotes(folder: Path) -> None:
+    """YAML 1.1 reads 12:00:00 as the number 43200."""
+    assert load(folder, SMALLEST).site.defaults.walltime == timedelta(hours=12)
+
+
+def test_no_is_a_word_and_not_false(folder: Path) -> None:
+    """YAML 1.1 reads it as false."""
+    settings = load(folder, SMALLEST + "  partition: no\n")
+    assert settings.site.defaults.partition == "no"
+
+
+def test_everything_in_the_file_arrives_in_the_settings(folder: Path) -> None:
+    settings = load(
+        folder,
+        SMALLEST.replace("  user: bridge\n", "  user: bridge\n  tls: true\n  heartbeat: 5s\n")
+        + """\
+limits: {nodes: 4, memory: 2G, walltime: 1-00:00:00}
+choices: {partitions: [cpu, gpu]}
+environment: {A: x, B: "2"}
+directives: ["--exclusive"]
+polling: {shortest: 500ms, longest: 2s}
+scheduler: {tag_prefix: mine, environment: {SLURM_CONF: /etc/slurm.conf}}
+""",
+    )
+    assert settings.broker.tls
+    assert settings.broker.heartbeat == timedelta(seconds=5)
+    assert settings.site.limits.nodes == 4
+    assert settings.site.limits.memory_mib == 2048
+    assert settings.site.limits.walltime == timedelta(days=1)
+    assert settings.site.choices.partitions == ("cpu", "gpu")
+    assert settings.site.environment == (("A", "x"), ("B", "2"))
+    assert settings.site.directives == ("--exclusive",)
+    assert settings.site.tag_prefix == "mine"
+    assert settings.polling.looks.shortest == timedelta(milliseconds=500)
+    assert settings.scheduler.environment == (("SLURM_CONF", "/etc/slurm.conf"),)
+
+
+def test_a_folder_may_be_mounted_for_reading_unless_the_file_says_more(folder: Path) -> None:
+    text = SMALLEST.replace(
+        "    - /images/*.sif\n",
+        "    - /images/*.sif\n  bind_roots:\n    - path: /data/\n"
+        "    - {path: /out, read_only: false}\n",
+    )
+    assert load(folder, text).site.containers.bind_roots == (
+        BindRoot(path="/data", read_only=True),
+        BindRoot(path="/out", read_only=False),
+    )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_is_right(name: str, folder: Path) -> None:
+    settings = load_site(shipped("site_configs") / name, environment(folder))
+    assert f"{settings.site.name}.yaml" == name
+    assert settings.broker.password == "s3cret"
+
+
+def test_the_two_bridges_of_the_testbed_do_not_meet(folder: Path) -> None:
+    one, other = (
+        load_site(shipped("site_configs") / name, environment(folder))
+        for name in ("testbed.yaml", "testbed-shifter.yaml")
+    )
+    assert one.site.work_root != other.site.work_root
+    assert one.journal.path != other.journal.path
+    assert one.site.tag_prefix != other.site.tag_prefix
+
+
+def test_perlmutter_is_never_given_a_partition(folder: Path) -> None:
+    site = load_site(shipped("site_configs") / "nersc-perlmutter.yaml", environment(folder)).site
+    assert site.defaults.partition is None
+    assert site.choices.partitions == ()
+
+
+# --- variables
+
+
+def test_a_variable_stands_for_a_number_too(folder: Path) -> None:
+    path = shipped("site_configs") / "testbed.yaml"
+    assert load_site(path, environment(folder)).broker.port == 20123
+
+
+def test_variables_are_replaced_within_text_and_escaped_by_a_second_dollar(folder: Path) -> None:
+    text = SMALLEST + "environment:\n  A: x${BRIDGE_DATA}y${BRIDGE_DATA}\n  B: $${HOME} $HOME $5\n"
+    assert load(folder, text).site.environment == (
+        ("A", "x/datay/data"),
+        ("B", "${HOME} $HOME $5"),
+    )
+
+
+def test_what_a_variable_holds_is_never_read_as_a_variable_again(folder: Path) -> None:
+    path = folder / "site.yaml"
+    path.write_text(SMALLEST + "environment: {A: '${TRAP}'}\n")
+    names = {**environment(folder), "TRAP": "${PASSWORD}"}
+    assert load_site(path, names).site.environment == (("A", "${PASSWORD}"),)
+
+
+def test_setup_is_bash_and_stays_as_it_is(folder: Path) -> None:
+    text = SMALLEST + 'setup: |\n  module load ${NAME}\n\n  echo "$${x}"\n'
+    assert load(folder, text).site.setup == ("module load ${NAME}", "", 'echo "$${x}"')
+
+
+def test_every_variable_that_is_not_set_is_named(folder: Path) -> None:
+    text = SMALLEST.replace("localhost", "${NOT_SET}").replace("/scratch", "${NEITHER}")
+    assert mistakes(folder, text) == [
+        "site.yaml:5: broker.host: the environment variable NOT_SET is not set",
+        "site.yaml:10: work_root: the environment variable NEITHER is not set",
+    ]
+
+
+@pytest.mark.parametrize("written", ["${}", "${A-b}", "${A", "${A b}"])
+def test_what_is_no_name_of_a_variable_is_refused(written: str, folder: Path) -> None:
+    [told] = mistakes(folder, SMALLEST.replace("localhost", f"'{written}'"))
+    assert told.startswith("site.yaml:5: broker.host: ")
+    assert "names no variable" in told
+
+
+# --- mistakes
+
+
+def test_every_mistake_is_told_at_once_with_its_line(folder: Path) -> None:
+    text = SMALLEST.replace("name: here", "name: Here").replace("user: bridge", "usr: bridge")
+    text = text.replace("12:00:00", "noon") + "limits:\n  nodes: many\n"
+    assert mistakes(folder, text) == [
+        "site.yaml:3: site.name: String should match pattern '^[a-z0-9][a-z0-9-]*$' (found 'Here')",
+        "site.yaml:4: broker.user: missing, and required",
+        "site.yaml:6: broker.usr: unknown field; did you mean 'user'?",
+        "site.yaml:16: defaults.walltime: a time as HH:MM:SS or D-HH:MM:SS is wanted, such as "
+        "01:30:00 (found 'noon')",
+        "site.yaml:18: limits.nodes: Input should be a valid integer (found 'many')",
+    ]
+
+
+def test_an_unknown_field_that_resembles_none_is_told_what_there_is(folder: Path) -> None:
+    [told] = mistakes(folder, SMALLEST + "  colour: red\n")
+    assert told == (
+        "site.yaml:17: defaults.colour: unknown field; accepted here: "
+        "walltime, partition, qos, account, constraint"
+    )
+
+
+def test_an_unknown_field_in_a_list_has_its_index(folder: Path) -> None:
+    text = SMALLEST.replace(
+        "    - /images/*.sif\n",
+        "    - /images/*.sif\n  bind_roots:\n    - path: /a\n    - path: /b\n      readonly: true\n",
+    )
+    assert mistakes(folder, text) == [
+        "site.yaml:18: containers.bind_roots.1.readonly: unknown field; did you mean 'read_only'?"
+    ]
+
+
+def test_a_key_that_stands_twice_is_told(folder: Path) -> None:
+    assert mistakes(folder, SMALLEST + "  walltime: 01:00:00\n") == [
+        "site.yaml:17: defaults.walltime: stands here a second time, after line 16"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("a: [1, 2\nb: 3\n", 2, "not YAML: "),
+        ("a: 'b\n", 2, "not YAML: "),
+        ("\tversion: 1\n", 1, "not YAML: "),
+        ("version: 1\n---\nversion: 1\n", 2, "not YAML: "),
+        ("a: \0\n", 1, "not YAML: "),
+        ("", 1, "empty"),
+        ("# nothing\n", 1, "empty"),
+        ("null\n", 1, "empty"),
+        ("[" * 100_000, 1, "nested too deeply"),
+        ("a" * 1_100_000, 1, "longer than"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_why(
+    text: str, line: int, what: str, folder: Path
+) -> None:
+    [told] = mistakes(folder, text)
+    assert told.startswith(f"site.yaml:{line}: {what}")
+
+
+@pytest.mark.parametrize("text", ["just words\n", "- 1\n- 2\n"])
+def test_a_file_without_fields_is_told_that_fields_are_wanted(text: str, folder: Path) -> None:
+    [told] = mistakes(folder, text)
+    assert told.startswith("site.yaml:1: fields are wanted here")
+
+
+def test_a_file_that_is_not_text_is_told_so(folder: Path) -> None:
+    path = folder / "site.yaml"
+    path.write_bytes(b"a: \xff\n")
+    with pytest.raises(ConfigurationError, match="not UTF-8 text: byte 3 cannot be read"):
+        load_site(path, {})
+
+
+def test_a_file_that_is_not_there_is_told_so(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.yaml: cannot be read: No such file"):
+        load_site(folder / "none.yaml", {})
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_goes_off(folder: Path) -> None:
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    [told] = mistakes(folder, bomb)
+    assert told == "site.yaml:1: anchors and aliases (& and *) are not accepted"
+
+
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!!int", "!mine", "!!binary"])
+def test_tags_are_refused(tag: str, folder: Path) -> None:
+    [told] = mistakes(folder, SMALLEST.replace("localhost", f"{tag} '1'"))
+    assert told.startswith("site.yaml:5: broker.host: tags such as ")
+
+
+def test_a_key_that_is_no_word_is_refused(folder: Path) -> None:
+    [told] = mistakes(folder, SMALLEST + "? [a, b]\n: c\n")
+    assert told == "site.yaml:17: ?: a key must be a plain word"
+
+
+# --- the password
+
+
+def test_a_password_in_the_file_is_refused_and_not_repeated(folder: Path) -> None:
+    [told] = mistakes(folder, SMALLEST.replace("${PASSWORD}", "hunter2"))
+    assert told.startswith("site.yaml:7: broker.password: a password may not stand in this file")
+    assert "password_file" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("written", ["123456", "[hunter2, 123456]", "x${PASSWORD}"])
+def test_no_form_of_a_password_in_the_file_is_repeated(written: str, folder: Path) -> None:
+    [told] = mistakes(folder, SMALLEST.replace("${PASSWORD}", written))
+    assert told.startswith("site.yaml:7: broker.password: ")
+    assert "123456" not in told
+    assert "hunter2" not in told
+    assert "s3cret" not in told
+
+
+def test_a_password_is_named_once(folder: Path) -> None:
+    text = SMALLEST.replace("  password: ${PASSWORD}\n", "")
+    assert mistakes(folder, text)[0].startswith("site.yaml:4: broker.password_file: missing")
+    both = SMALLEST.replace("  user:", f"  password_file: {folder}/password\n  user:")
+    assert mistakes(folder, both) == [
+        "site.yaml:8: broker.password: give either password or password_file, not both"
+    ]
+
+
+def test_the_password_is_the_first_line_of_its_file(folder: Path) -> None:
+    (folder / "password").write_text("first\r\nsecond\n")
+    text = SMALLEST.replace("password: ${PASSWORD}", f"password_file: {folder}/password")
+    assert load(folder, text).broker.password == "first"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "what"),
+    [
+        (None, 0o600, "cannot be read: No such file or directory"),
+        ("", 0o600, "has no password in its first line"),
+        ("\nsecond\n", 0o600, "has no password in its first line"),
+        ("s3cret", 0o644, "is open to everybody: chmod o= "),
+    ],
+)
+def test_a_password_file_that_will_not_do_is_told_why(
+    content: str | None, mode: int, what: str, folder: Path
+) -> None:
+    path = folder / "other"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    text = SMALLEST.replace("password: ${PASSWORD}", f"password_file: {path}")
+    [told] = mistakes(folder, text)
+    assert told.startswith(f"site.yaml:7: broker.password_file: {path} {what}")
+    assert "s3cret" not in told
+
+
+# --- fields that do not go together
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        (
+            "12:00:00\n",
+            "12:00:00\nlimits: {walltime: 01:00:00}\n",
+            "site.yaml:16: defaults.walltime: 12:00:00 is more than the 01:00:00 of limits",
+        ),
+        (
+            "apptainer\n",
+            "shifter\n  gpu_flag: --nv\n",
+            "site.yaml:13: containers.gpu_flag: is for apptainer and singularity",
+        ),
+        (
+            "apptainer\n",
+            "apptainer\n  modules: [gpu]\n",
+            "site.yaml:13: containers.modules: is for shifter",
+        ),
+        ("work_root: /scratch/", "work_root: ", "site.yaml:10: work_root: an absolute path"),
+        ("/scratch/bridge", "/a/../b", "site.yaml:10: work_root: an absolute path without"),
+        ("/scratch/bridge", "/a:b", "site.yaml:10: work_root: an absolute path of letters"),
+        ("/scratch/bridge", "/a b", "site.yaml:10: work_root: an absolute path of letters"),
+        ("/scratch/bridge", "/a%j", "site.yaml:10: work_root: an absolute path of letters"),
+        ("/scratch/bridge", "/", "site.yaml:10: work_root: an absolute path of letters"),
+        ("/var/lib", "var/lib", "site.yaml:9: journal.path: an absolute path"),
+        (
+            "12:00:00\n",
+            "12:00:00\npolling: {shortest: 2m}\n",
+            "site.yaml:17: polling.shortest: is longer than polling.longest",
+        ),
+        (
+            "12:00:00\n",
+            "12:00:00\npolling: {shortest: 0s}\n",
+            "site.yaml:17: polling.shortest: a time such as 500ms, 30s",
+        ),
+        (
+            "  user:",
+            "  heartbeat: 1500ms\n  user:",
+            "site.yaml:6: broker.heartbeat: whole seconds",
+        ),
+        (
+            "  user:",
+            "  certificate_authority: /ca.pem\n  user:",
+            "site.yaml:6: broker.certificate_authority: has no effect without tls: true",
+        ),
+        (
+            "12:00:00\n",
+            "12:00:00\ntemplates: /nowhere/at/all\n",
+            "site.yaml:17: templates: there is no folder /nowhere/at/all",
+        ),
+        (
+            "12:00:00\n",
+            '12:00:00\ndirectives: ["--output=x"]\n',
+            "site.yaml:17: directives.0: --output is written by the bridge itself",
+        ),
+        (
+            "12:00:00\n",
+            '12:00:00\ndirectives: ["--a\\nrm -rf x"]\n',
+            "site.yaml:17: directives.0: control characters",
+        ),
+        (
+            "12:00:00\n",
+            "12:00:00\nenvironment: {'A B': x}\n",
+            "site.yaml:17: environment.A B: String should match pattern",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(was: str, now: str, told: str, folder: Path) -> None:
+    assert was in SMALLEST
+    [answer] = mistakes(folder, SMALLEST.replace(was, now))
+    assert answer.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("work_root", "works"),
+    [("/var/tmp/bridge", True), ("/var/bridge", False), ("/opt", False), ("/opt/a", True)],
+)
+def test_shifter_cannot_mount_everywhere(work_root: str, works: bool, folder: Path) -> None:
+    text = SMALLEST.replace("apptainer", "shifter").replace("/scratch/bridge", work_root)
+    if works:
+        assert load(folder, text).site.work_root == work_root
+    else:
+        assert mistakes(folder, text) == [
+            f"site.yaml:10: work_root: Shifter mounts nothing at {work_root}"
+        ]
+
+
+def test_the_schema_knows_every_section_and_allows_no_others() -> None:
+    schema = json.loads(json.dumps(site_schema()))
+    assert schema["additionalProperties"] is False
+    assert {"version", "site", "broker", "work_root", "defaults"} <= set(schema["required"])
+    assert schema["$defs"]["BrokerSection"]["additionalProperties"] is False

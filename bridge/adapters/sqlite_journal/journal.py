@@ -1,0 +1,227 @@
+"""The ports of the journal, fulfilled by a SQLite file."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from bridge.adapters.sqlite_journal.database import Readers, open_database
+from bridge.adapters.sqlite_journal.disk import Disk, is_network
+from bridge.adapters.sqlite_journal.group_commit import GroupCommit
+from bridge.adapters.sqlite_journal.lock import JournalLock, LockTerms, take_lock
+from bridge.adapters.sqlite_journal.rows import job_of, row_of, write_time
+from bridge.adapters.sqlite_journal.statements import SQL
+from bridge.core.errors import ConfigurationError, Problem
+from bridge.core.job import JobId
+from bridge.core.lifecycle import Job
+from bridge.core.settings import JournalSettings
+from bridge.ports import Acceptance, Admission, Change, Clock, OutboxEntry, Rejection
+from bridge.wire.event import Message
+
+T = TypeVar("T")
+
+_PRUNED_AT_ONCE = 200
+"""Few enough that whoever writes meanwhile does not notice."""
+
+
+class SqliteJournal:
+    """IntakeJournal, LifecycleJournal and Outbox in one file; any thread may call it.
+
+    Every call is one transaction, and on the disk when it returns. Every method may raise
+    UnavailableError, for a disk that is full or fails: nothing of the call is then recorded, and
+    it may be repeated. A writing method raises SupersededError once the lock is lost.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        path: Path,
+        network: bool,
+        clock: Clock,
+        lock: JournalLock,
+    ) -> None:
+        """Take over the connection and the lock; `open_journal` is how to get one."""
+        self.lock = lock
+        self._clock = clock
+        self._writer = GroupCommit(connection, name=str(path), may_write=lock.check)
+        self._readers = None if network else Readers(path)
+
+    def admit(self, entries: Sequence[Acceptance | Rejection]) -> tuple[Admission, ...]:
+        """See IntakeJournal. Raises ValueError when an event's id is in use already."""
+        now = write_time(self._clock.now())
+        return self._writer.run(lambda it: tuple(_admit(it, entry, now) for entry in entries))
+
+    def waiting(self, limit: int) -> tuple[Job, ...]:
+        """See LifecycleJournal."""
+        return self._read(lambda it: _jobs(it, "waiting", limit=limit))
+
+    def live(self) -> tuple[Job, ...]:
+        """See LifecycleJournal."""
+        return self._read(lambda it: _jobs(it, "live"))
+
+    def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
+        """See LifecycleJournal."""
+        wanted = json.dumps(sorted(set(job_ids)))
+        return self._read(lambda it: _jobs(it, "jobs", job_ids=wanted))
+
+    def request(self, job_id: JobId) -> bytes:
+        """See LifecycleJournal."""
+        return self._read(lambda it: _request(it, job_id))
+
+    def record(self, changes: Sequence[Change]) -> tuple[JobId, ...]:
+        """See LifecycleJournal. Raises ValueError when an event's id is in use already."""
+        now = write_time(self._clock.now())
+        return self._writer.run(
+            lambda it: tuple(
+                change.job.job_id for change in changes if not _record(it, change, now)
+            )
+        )
+
+    def unsent(self, limit: int) -> tuple[OutboxEntry, ...]:
+        """See Outbox."""
+        return self._read(lambda it: _unsent(it, limit))
+
+    def mark_sent(self, positions: Sequence[int]) -> None:
+        """See Outbox."""
+        now = write_time(self._clock.now())
+        rows = [{"position": it, "sent_at": now} for it in positions]
+        self._writer.run(lambda it: it.executemany(SQL["mark_sent"], rows).rowcount)
+
+    def prune(self, before: datetime) -> int:
+        """Delete jobs that are over, last changed before then, and all of whose events are sent.
+
+        Rejections that were sent before then go too. Returns how many of both are gone. Done in
+        small transactions, so that nobody waits long.
+        """
+        pruned = 0
+        for name in ("prune_jobs", "prune_rejections"):
+            while count := self._prune_some(name, before):
+                pruned += count
+        return pruned
+
+    def close(self) -> None:
+        """Commit what waits, close the file, give the lock back; once closed, do nothing."""
+        if self._readers:
+            self._readers.close()
+        self._writer.close()
+        self.lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        # Where one connection keeps the file to itself, it must read as well.
+        return self._readers.read(work) if self._readers else self._writer.run(work)
+
+    def _prune_some(self, name: str, before: datetime) -> int:
+        row = {"before": write_time(before), "limit": _PRUNED_AT_ONCE}
+        return self._writer.run(lambda it: it.execute(SQL[name], row).rowcount)
+
+
+def open_journal(
+    settings: JournalSettings,
+    *,
+    clock: Clock,
+    disk: Disk = "detect",
+    lock_terms: LockTerms | None = None,
+) -> SqliteJournal:
+    """Open the journal, new if there is none, as its only user; take care to `lock.renew()`.
+
+    `disk` says where it lies for those who know better than the kernel's table of mounts.
+
+    Raises ConfigurationError when another daemon has it, when the file is no journal or of a newer
+    version, or when its folder is missing: that is never made here, since a folder that is not
+    mounted would then give a second, empty journal. Raises UnavailableError when the disk fails.
+    """
+    path = Path(settings.path)
+    if not path.parent.is_dir():
+        what = f"the folder {path.parent} does not exist: create it, or name another one"
+        raise ConfigurationError(Problem(where="journal.path", what=what))
+    network = is_network(path, disk)
+    lock = take_lock(path, network=network, terms=lock_terms or LockTerms(clock=clock))
+    try:
+        connection = open_database(path, network=network)
+    except BaseException:
+        lock.release()
+        raise
+    return SqliteJournal(connection, path=path, network=network, clock=clock, lock=lock)
+
+
+def _admit(connection: sqlite3.Connection, entry: Acceptance | Rejection, now: str) -> Admission:
+    if isinstance(entry, Rejection):
+        row = _event_row(entry.message, now)
+        added = connection.execute(SQL["insert_rejection"], row).rowcount
+        return Admission.RECORDED if added else Admission.DUPLICATE
+    job = entry.job
+    row = row_of(job) | {"fingerprint": entry.fingerprint, "changed_at": now}
+    if not connection.execute(SQL["insert_job"], row).rowcount:
+        key = {"job_id": job.job_id}
+        (known,) = connection.execute(SQL["fingerprint"], key).fetchone()
+        return Admission.DUPLICATE if known == entry.fingerprint else Admission.CONFLICT
+    connection.execute(SQL["insert_request"], {"job_id": job.job_id, "body": entry.request})
+    _tell(connection, job.job_id, entry.messages, now)
+    return Admission.RECORDED
+
+
+def _record(connection: sqlite3.Connection, change: Change, now: str) -> bool:
+    row = row_of(change.job) | {"changed_at": now}
+    if not connection.execute(SQL["update_job"], row).rowcount:
+        return False
+    _tell(connection, change.job.job_id, change.messages, now)
+    return True
+
+
+def _tell(
+    connection: sqlite3.Connection, job_id: JobId, messages: Sequence[Message], now: str
+) -> None:
+    for message in messages:
+        row = _event_row(message, now) | {"job_id": job_id}
+        try:
+            connection.execute(SQL["insert_event"], row)
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"the event {message.event_id} is recorded already") from error
+
+
+def _event_row(message: Message, now: str) -> dict[str, object]:
+    return {
+        "event_id": message.event_id,
+        "routing_key": message.routing_key,
+        "body": message.body,
+        "recorded_at": now,
+    }
+
+
+def _jobs(connection: sqlite3.Connection, name: str, **parameters: object) -> tuple[Job, ...]:
+    return tuple(map(job_of, connection.execute(SQL[name], parameters)))
+
+
+def _request(connection: sqlite3.Connection, job_id: JobId) -> bytes:
+    row = connection.execute(SQL["request"], {"job_id": job_id}).fetchone()
+    if row is None:
+        raise KeyError(job_id)
+    body: bytes = row["body"]
+    return body
+
+
+def _unsent(connection: sqlite3.Connection, limit: int) -> tuple[OutboxEntry, ...]:
+    return tuple(
+        OutboxEntry(
+            position=row["position"],
+            message=Message(
+                event_id=row["event_id"], routing_key=row["routing_key"], body=row["body"]
+            ),
+        )
+        for row in connection.execute(SQL["unsent"], {"limit": limit})
+    )

@@ -1,0 +1,59 @@
+"""A job as a row of the table `jobs`, and back."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from bridge.core.lifecycle import Job, Phase
+
+
+def write_time(at: datetime) -> str:
+    """The time as UTC in ISO 8601, always of one width, so that text sorts as time does.
+
+    Raises ValueError for a time without a zone: it could mean any moment of a day.
+    """
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone: the journal takes aware times only")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def read_time(text: str) -> datetime:
+    """What `write_time` wrote: aware, in UTC."""
+    return datetime.fromisoformat(text)
+
+
+_COLUMNS = tuple(it.name for it in fields(Job))
+_READERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
+    {
+        "phase": Phase,
+        "accepted_at": read_time,
+        "submitting_since": read_time,
+        "submitted_at": read_time,
+        "started_at": read_time,
+        "ended_at": read_time,
+        "slurm_started_at": read_time,
+        "absent_since": read_time,
+        "interrupted_since": read_time,
+    }
+)
+
+
+def row_of(job: Job) -> dict[str, object]:
+    """The columns that hold the job; each is called like its field."""
+    return {name: _written(getattr(job, name)) for name in _COLUMNS}
+
+
+def job_of(row: sqlite3.Row) -> Job:
+    """The job that `row_of` was given."""
+    values: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    for name, read in _READERS.items():
+        if values[name] is not None:
+            values[name] = read(values[name])
+    return Job(**values)
+
+
+def _written(value: object) -> object:
+    return write_time(value) if isinstance(value, datetime) else value

@@ -1,0 +1,89 @@
+-- INDEXED BY is a promise that SQLite checks: without that index the statement fails at once, where
+-- it would otherwise become slow in a big journal.
+
+-- name: insert_job
+INSERT INTO jobs (
+    job_id, fingerprint, phase, slurm_id, attempt, restart, pending_reason, nodes,
+    container_exit_code, exit_code, signal, accepted_at, submitting_since, submitted_at,
+    started_at, slurm_started_at, ended_at, absent_since, interrupted_since, revision, sequence,
+    changed_at
+) VALUES (
+    :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :pending_reason, :nodes,
+    :container_exit_code, :exit_code, :signal, :accepted_at, :submitting_since, :submitted_at,
+    :started_at, :slurm_started_at, :ended_at, :absent_since, :interrupted_since, :revision,
+    :sequence, :changed_at
+)
+ON CONFLICT (job_id) DO NOTHING;
+
+-- name: fingerprint
+SELECT fingerprint FROM jobs WHERE job_id = :job_id;
+
+-- name: insert_request
+INSERT INTO requests (job, body)
+SELECT number, :body FROM jobs WHERE job_id = :job_id;
+
+-- name: request
+SELECT body FROM requests JOIN jobs ON number = job WHERE job_id = :job_id;
+
+-- name: update_job
+UPDATE jobs SET
+    phase = :phase, slurm_id = :slurm_id, attempt = :attempt, restart = :restart,
+    pending_reason = :pending_reason, nodes = :nodes, container_exit_code = :container_exit_code,
+    exit_code = :exit_code, signal = :signal, accepted_at = :accepted_at,
+    submitting_since = :submitting_since, submitted_at = :submitted_at, started_at = :started_at,
+    slurm_started_at = :slurm_started_at, ended_at = :ended_at, absent_since = :absent_since,
+    interrupted_since = :interrupted_since, revision = :revision, sequence = :sequence,
+    changed_at = :changed_at
+WHERE job_id = :job_id AND revision = :revision - 1;
+
+-- name: insert_event
+INSERT INTO events (event_id, job, routing_key, body, recorded_at)
+VALUES (
+    :event_id, (SELECT number FROM jobs WHERE job_id = :job_id), :routing_key, :body, :recorded_at
+);
+
+-- name: insert_rejection
+INSERT INTO events (event_id, routing_key, body, recorded_at)
+VALUES (:event_id, :routing_key, :body, :recorded_at)
+ON CONFLICT (event_id) DO NOTHING;
+
+-- name: waiting
+SELECT * FROM jobs INDEXED BY jobs_waiting
+WHERE phase IN ('accepted', 'submitting')
+ORDER BY number
+LIMIT :limit;
+
+-- name: live
+SELECT * FROM jobs INDEXED BY jobs_live
+WHERE phase IN ('queued', 'held', 'running')
+ORDER BY number;
+
+-- name: jobs
+SELECT jobs.* FROM json_each(:job_ids) JOIN jobs ON jobs.job_id = json_each.value;
+
+-- name: unsent
+SELECT position, event_id, routing_key, body FROM events INDEXED BY events_unsent
+WHERE sent_at IS NULL
+ORDER BY position
+LIMIT :limit;
+
+-- name: mark_sent
+UPDATE events SET sent_at = :sent_at WHERE position = :position AND sent_at IS NULL;
+
+-- name: prune_jobs
+DELETE FROM jobs WHERE number IN (
+    SELECT number FROM jobs AS old INDEXED BY jobs_over
+    WHERE phase IN ('finished', 'failed', 'cancelled')
+        AND changed_at < :before
+        AND NOT EXISTS (SELECT 1 FROM events WHERE job = old.number AND sent_at IS NULL)
+    ORDER BY changed_at
+    LIMIT :limit
+);
+
+-- name: prune_rejections
+DELETE FROM events WHERE position IN (
+    SELECT position FROM events INDEXED BY events_of_rejections
+    WHERE job IS NULL AND sent_at < :before
+    ORDER BY sent_at
+    LIMIT :limit
+);

@@ -1,0 +1,442 @@
+"""What every journal keeps to: the one in SQLite, in both of its modes, and the one in memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Protocol
+
+import pytest
+from journal_entries import a_change, a_message, a_rejection, an_acceptance, numbered_id
+
+from bridge.adapters.sqlite_journal import LockTerms, open_journal
+from bridge.core.errors import UnavailableError
+from bridge.core.facts import EndMark, Refused, StartMark, SubmissionBegun, Submitted
+from bridge.core.job import SlurmId
+from bridge.core.lifecycle import Job, Phase
+from bridge.core.settings import JournalSettings
+from bridge.ports import Admission, Change, IntakeJournal, LifecycleJournal, Outbox
+from bridge.testing.clock import START, FakeClock
+from bridge.testing.memory_journal import MemoryJournal
+
+ALL = 1000
+BEGUN = SubmissionBegun(at=START)
+REFUSED = Refused(at=START, words="no")
+
+
+class Journal(IntakeJournal, LifecycleJournal, Outbox, Protocol):
+    def prune(self, before: datetime) -> int: ...
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def _in_wal(folder: Path, clock: FakeClock) -> Journal:
+    return open_journal(JournalSettings(path=str(folder / "j")), clock=clock, disk="local")
+
+
+def _on_network(folder: Path, clock: FakeClock) -> Journal:
+    return open_journal(
+        JournalSettings(path=str(folder / "j")),
+        clock=clock,
+        disk="network",
+        lock_terms=LockTerms(clock=clock, pause=lambda _: None),
+    )
+
+
+def _in_memory(_folder: Path, clock: FakeClock) -> Journal:
+    return MemoryJournal(clock)
+
+
+@pytest.fixture(params=[_in_wal, _on_network, _in_memory])
+def journal(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Journal]:
+    make: Callable[[Path, FakeClock], Journal] = request.param
+    opened = make(tmp_path, clock)
+    yield opened
+    opened.close()
+
+
+def _submit(journal: Journal, number: int) -> Job:
+    """Brings a new job into the queue."""
+    acceptance = an_acceptance(number)
+    begun = a_change(acceptance.job, BEGUN)
+    submitted = a_change(begun.job, Submitted(at=START, slurm_id=SlurmId(str(number))))
+    journal.admit([acceptance])
+    assert journal.record([begun, submitted]) == ()
+    return submitted.job
+
+
+def _fail(journal: Journal, number: int) -> Job:
+    """Brings a new job to its end."""
+    acceptance = an_acceptance(number)
+    journal.admit([acceptance])
+    begun = a_change(acceptance.job, BEGUN)
+    refused = a_change(begun.job, REFUSED)
+    assert journal.record([begun, refused]) == ()
+    return refused.job
+
+
+def _send_all(journal: Journal) -> None:
+    journal.mark_sent([it.position for it in journal.unsent(ALL)])
+
+
+def _untold(journal: Journal) -> list[str]:
+    return [it.message.event_id for it in journal.unsent(ALL)]
+
+
+def test_an_accepted_job_is_recorded_with_its_message_and_its_event(journal: Journal) -> None:
+    acceptance = an_acceptance(1, request=b"\x00\xff as it came")
+
+    assert journal.admit([acceptance]) == (Admission.RECORDED,)
+
+    assert journal.jobs([numbered_id(1)]) == (acceptance.job,)
+    assert journal.request(numbered_id(1)) == b"\x00\xff as it came"
+    assert [it.message for it in journal.unsent(ALL)] == list(acceptance.messages)
+
+
+def test_the_same_job_again_is_a_duplicate_and_changes_nothing(journal: Journal) -> None:
+    job = _submit(journal, 1)
+    before = journal.unsent(ALL)
+
+    assert journal.admit([an_acceptance(1, request=b"spelled otherwise")]) == (Admission.DUPLICATE,)
+
+    assert journal.jobs([job.job_id]) == (job,)
+    assert journal.request(job.job_id) == b"request 1"
+    assert journal.unsent(ALL) == before
+
+
+def test_the_same_id_with_other_content_is_a_conflict_and_changes_nothing(journal: Journal) -> None:
+    job = _submit(journal, 1)
+    before = journal.unsent(ALL)
+
+    assert journal.admit([an_acceptance(1, fingerprint="another")]) == (Admission.CONFLICT,)
+
+    assert journal.jobs([job.job_id]) == (job,)
+    assert journal.unsent(ALL) == before
+
+
+def test_entries_of_one_call_are_answered_in_order(journal: Journal) -> None:
+    answers = journal.admit(
+        [
+            an_acceptance(1),
+            a_rejection(),
+            an_acceptance(1),
+            an_acceptance(1, fingerprint="another"),
+            a_rejection(),
+            an_acceptance(2),
+        ]
+    )
+
+    assert answers == (
+        Admission.RECORDED,
+        Admission.RECORDED,
+        Admission.DUPLICATE,
+        Admission.CONFLICT,
+        Admission.DUPLICATE,
+        Admission.RECORDED,
+    )
+    assert _untold(journal) == [f"{numbered_id(1)}/1", "rejected/testbed/1", f"{numbered_id(2)}/1"]
+
+
+def test_a_call_without_entries_is_answered_by_nothing(journal: Journal) -> None:
+    assert journal.admit([]) == ()
+    assert journal.record([]) == ()
+    journal.mark_sent([])
+    assert journal.jobs([]) == ()
+
+
+def test_a_rejection_that_was_sent_is_still_a_duplicate(journal: Journal) -> None:
+    journal.admit([a_rejection()])
+    _send_all(journal)
+
+    assert journal.admit([a_rejection()]) == (Admission.DUPLICATE,)
+    assert journal.unsent(ALL) == ()
+
+
+def test_an_event_id_that_is_in_use_fails_the_whole_call(journal: Journal) -> None:
+    journal.admit([a_rejection("taken")])
+    clash = replace(an_acceptance(2), messages=(a_message("taken"),))
+
+    with pytest.raises(ValueError, match="taken"):
+        journal.admit([an_acceptance(1), clash])
+
+    assert journal.jobs([numbered_id(1), numbered_id(2)]) == ()
+    assert _untold(journal) == ["taken"]
+
+
+def test_an_event_id_that_is_in_use_fails_all_changes_of_the_call(journal: Journal) -> None:
+    journal.admit([a_rejection("taken"), an_acceptance(1), an_acceptance(2)])
+    first, second = (a_change(an_acceptance(it).job, BEGUN) for it in (1, 2))
+
+    with pytest.raises(ValueError, match="taken"):
+        journal.record([first, replace(second, messages=(a_message("taken"),))])
+
+    assert [it.phase for it in journal.waiting(ALL)] == [Phase.ACCEPTED, Phase.ACCEPTED]
+
+
+def test_waiting_jobs_come_in_the_order_of_acceptance(journal: Journal) -> None:
+    journal.admit([an_acceptance(it) for it in (3, 1, 2)])
+    journal.record([a_change(an_acceptance(1).job, BEGUN)])
+
+    assert [it.job_id for it in journal.waiting(ALL)] == [numbered_id(it) for it in (3, 1, 2)]
+    assert [it.phase for it in journal.waiting(2)] == [Phase.ACCEPTED, Phase.SUBMITTING]
+
+
+def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:
+    journal.admit([an_acceptance(number) for number, _ in enumerate(Phase)])
+    for number, phase in enumerate(Phase):
+        job = replace(an_acceptance(number).job, phase=phase, revision=2)
+        assert journal.record([Change(job=job, messages=())]) == ()
+
+    assert {it.phase for it in journal.waiting(ALL)} == {Phase.ACCEPTED, Phase.SUBMITTING}
+    assert {it.phase for it in journal.live()} == {Phase.QUEUED, Phase.HELD, Phase.RUNNING}
+
+
+def test_jobs_answers_those_that_are_recorded_once_each(journal: Journal) -> None:
+    one, two = _submit(journal, 1), _submit(journal, 2)
+    wanted = [numbered_id(it) for it in (1, 2, 9, 1)]
+
+    found = journal.jobs(iter(wanted))
+
+    assert sorted(found, key=lambda it: it.job_id) == [one, two]
+
+
+def test_the_message_of_an_unknown_job_is_a_key_error(journal: Journal) -> None:
+    with pytest.raises(KeyError):
+        journal.request(numbered_id(1))
+
+
+def test_a_change_is_recorded_with_its_events(journal: Journal) -> None:
+    job = _submit(journal, 1)
+    started = a_change(job, StartMark(at=START, restart=0, started_at=START, node="n1"))
+    ended = a_change(started.job, EndMark(at=START, restart=0, ended_at=START, exit_code=7))
+
+    assert journal.record([started]) == ()
+    assert journal.record([ended]) == ()
+
+    assert journal.live() == (ended.job,)
+    assert [it.message.routing_key for it in journal.unsent(ALL)] == [
+        "testbed.accepted",
+        "testbed.queued",
+        "testbed.started",
+        "testbed.exited",
+    ]
+
+
+def test_of_two_changes_to_one_revision_the_later_one_is_left_out(journal: Journal) -> None:
+    acceptance = an_acceptance(1)
+    journal.admit([acceptance, an_acceptance(2)])
+    winner = a_change(acceptance.job, BEGUN)
+    loser = replace(winner, messages=(a_message("never told"),))
+    neighbour = a_change(an_acceptance(2).job, BEGUN)
+
+    assert journal.record([winner]) == ()
+    assert journal.record([loser, neighbour]) == (numbered_id(1),)
+
+    assert set(journal.waiting(ALL)) == {winner.job, neighbour.job}
+    assert "never told" not in _untold(journal)
+
+
+@pytest.mark.parametrize("revision", [0, 1, 3])
+def test_a_change_that_does_not_follow_is_left_out(journal: Journal, revision: int) -> None:
+    acceptance = an_acceptance(1)
+    journal.admit([acceptance])
+    odd = replace(acceptance.job, phase=Phase.SUBMITTING, revision=revision)
+
+    assert journal.record([Change(job=odd, messages=())]) == (numbered_id(1),)
+    assert journal.waiting(ALL) == (acceptance.job,)
+
+
+def test_a_change_of_a_job_that_is_not_recorded_is_left_out(journal: Journal) -> None:
+    change = a_change(an_acceptance(1).job, BEGUN)
+
+    assert journal.record([change]) == (numbered_id(1),)
+    assert journal.jobs([numbered_id(1)]) == ()
+
+
+def test_unsent_messages_come_oldest_first_until_they_are_marked(journal: Journal) -> None:
+    journal.admit([a_rejection(it) for it in ("c", "a", "b")])
+
+    first, second = journal.unsent(2)
+    journal.mark_sent([second.position])
+
+    assert [first.message.event_id, second.message.event_id] == ["c", "a"]
+    assert _untold(journal) == ["c", "b"]
+
+
+def test_marking_as_sent_twice_or_what_is_not_there_does_nothing(journal: Journal) -> None:
+    journal.admit([a_rejection("a"), a_rejection("b")])
+    (first, second) = journal.unsent(ALL)
+
+    journal.mark_sent([first.position, second.position + 1])
+    journal.mark_sent([first.position])
+
+    assert _untold(journal) == ["b"]
+
+
+def test_pruning_takes_old_jobs_that_are_over_and_told(journal: Journal, clock: FakeClock) -> None:
+    over = _fail(journal, 1)
+    _submit(journal, 2)
+    journal.admit([an_acceptance(3)])
+    _send_all(journal)
+    clock.move(timedelta(days=1))
+
+    assert journal.prune(START + timedelta(seconds=1)) == 1
+
+    assert journal.jobs([over.job_id]) == ()
+    with pytest.raises(KeyError):
+        journal.request(over.job_id)
+    assert len(journal.waiting(ALL)) == len(journal.live()) == 1
+
+
+def test_a_job_whose_events_are_not_all_sent_is_not_pruned(journal: Journal) -> None:
+    over = _fail(journal, 1)
+    journal.mark_sent([it.position for it in journal.unsent(1)])
+
+    assert journal.prune(START + timedelta(days=1)) == 0
+    assert journal.jobs([over.job_id]) == (over,)
+
+
+def test_a_job_is_as_old_as_its_last_change(journal: Journal, clock: FakeClock) -> None:
+    journal.admit([an_acceptance(1)])
+    begun = a_change(an_acceptance(1).job, BEGUN)
+    journal.record([begun])
+    clock.move(timedelta(days=1))
+    journal.record([a_change(begun.job, REFUSED)])
+    _send_all(journal)
+
+    assert journal.prune(START + timedelta(days=1)) == 0
+    assert journal.prune(START + timedelta(days=1, microseconds=1)) == 1
+
+
+def test_pruning_takes_rejections_sent_long_ago(journal: Journal, clock: FakeClock) -> None:
+    journal.admit([a_rejection("old"), a_rejection("new"), a_rejection("unsent")])
+    old, new, _ = journal.unsent(ALL)
+    journal.mark_sent([old.position])
+    clock.move(timedelta(days=1))
+    journal.mark_sent([new.position])
+
+    assert journal.prune(START + timedelta(hours=1)) == 1
+
+    assert journal.admit([a_rejection("old"), a_rejection("new")]) == (
+        Admission.RECORDED,
+        Admission.DUPLICATE,
+    )
+
+
+def test_pruning_takes_everything_however_much_it_is(journal: Journal) -> None:
+    accepted = [an_acceptance(it) for it in range(450)]
+    ends = [replace(it.job, phase=Phase.FAILED, revision=2) for it in accepted]
+    journal.admit([*accepted, *(a_rejection(f"r{it}") for it in range(450))])
+    journal.record([Change(job=it, messages=()) for it in ends])
+    while journal.unsent(1):
+        _send_all(journal)
+
+    assert journal.prune(START + timedelta(days=1)) == 900
+    assert journal.prune(START + timedelta(days=1)) == 0
+
+
+def test_a_position_is_never_given_twice(journal: Journal) -> None:
+    journal.admit([a_rejection("a")])
+    (first,) = journal.unsent(ALL)
+    journal.mark_sent([first.position])
+    journal.prune(START + timedelta(days=1))
+    journal.admit([a_rejection("b")])
+
+    (second,) = journal.unsent(ALL)
+
+    assert second.position > first.position
+
+
+def test_a_pruned_job_may_come_again(journal: Journal) -> None:
+    _fail(journal, 1)
+    _send_all(journal)
+    journal.prune(START + timedelta(days=1))
+
+    assert journal.admit([an_acceptance(1)]) == (Admission.RECORDED,)
+
+
+def test_a_closed_journal_takes_and_tells_nothing(journal: Journal) -> None:
+    journal.close()
+    journal.close()
+
+    with pytest.raises(UnavailableError, match="closed"):
+        journal.admit([an_acceptance(1)])
+    with pytest.raises(UnavailableError, match="closed"):
+        journal.live()
+
+
+def test_a_journal_in_memory_can_be_made_to_fail_for_a_while(clock: FakeClock) -> None:
+    with MemoryJournal(clock) as journal:
+        journal.failure = "the disk is full"
+        with pytest.raises(UnavailableError, match="the disk is full"):
+            journal.admit([an_acceptance(1)])
+        journal.failure = None
+
+        assert journal.admit([an_acceptance(1)]) == (Admission.RECORDED,)
+
+
+def test_of_many_threads_that_change_one_job_exactly_one_wins_each_step(journal: Journal) -> None:
+    steps, threads = 20, 6
+    journal.admit([an_acceptance(1)])
+    together = Barrier(threads)
+    won: list[int] = []
+
+    def race(number: int) -> None:
+        for _ in range(steps):
+            together.wait()
+            (job,) = journal.jobs([numbered_id(1)])
+            together.wait()
+            mine = replace(job, revision=job.revision + 1)
+            message = a_message(f"{number} made {mine.revision}")
+            if not journal.record([Change(job=mine, messages=(message,))]):
+                won.append(mine.revision)
+
+    _run([partial(race, number) for number in range(threads)])
+
+    assert sorted(won) == list(range(2, steps + 2))
+    assert len(_untold(journal)) == 1 + steps
+
+
+def test_threads_that_admit_while_others_read_and_send_lose_nothing(journal: Journal) -> None:
+    writers, each = 4, 50
+    sent: list[str] = []
+
+    def write(writer: int) -> None:
+        for number in range(each):
+            admitted = journal.admit([an_acceptance(writer * each + number)])
+            assert admitted == (Admission.RECORDED,)
+
+    def relay() -> None:
+        while len(sent) < writers * each:
+            entries = journal.unsent(7)
+            sent.extend(it.message.event_id for it in entries)
+            journal.mark_sent([it.position for it in entries])
+
+    _run([*(partial(write, writer) for writer in range(writers)), relay])
+
+    assert sorted(sent) == sorted(f"{numbered_id(it)}/1" for it in range(writers * each))
+    assert len(journal.waiting(ALL)) == writers * each
+
+
+def _run(works: list[Callable[[], None]]) -> None:
+    failures: list[BaseException] = []
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []

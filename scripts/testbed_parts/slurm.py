@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import files, mariadb, process
-from .console import SetupFailed
+from .console import SetupFailed, progress
 from .layout import Layout
 from .part import Part, ask
 from .process import Launch
@@ -38,7 +38,15 @@ def installed_version() -> Version:
 
 def write_configuration(layout: Layout, plugstack: str) -> None:
     """Write slurm.conf and its companions, and make the folders that they name."""
-    site = Site(layout=layout, version=installed_version(), plugstack=plugstack)
+    site = Site(
+        layout=layout,
+        version=installed_version(),
+        plugstack=plugstack,
+        own_hostname=process.can_have_own_hostname(),
+    )
+    if not site.own_hostname:
+        progress("warning: no process may have its own host name here (UTS namespaces are closed),")
+        progress("warning: so Slurm's daemons listen on all addresses and not on 127.0.0.1 alone")
     home, etc = layout.root / "slurm", layout.slurm_conf.parent
     for folder in (home, etc, home / "spool", home / "devices"):
         files.folder(folder)
@@ -93,7 +101,11 @@ class SlurmDbd(SlurmPart):
     def prepare(self) -> None:
         password = files.password(self.layout.secret("mariadb-password"))
         text = slurmdbd_conf(
-            self.layout, database=mariadb.DATABASE, user=mariadb.USER, password=password
+            self.layout,
+            own_hostname=process.can_have_own_hostname(),
+            database=mariadb.DATABASE,
+            user=mariadb.USER,
+            password=password,
         )
         files.write(self._config, text, owner="slurm", mode=0o600)
 

@@ -21,6 +21,8 @@ class Site:
     layout: Layout
     version: Version
     plugstack: str
+    own_hostname: bool
+    """Whether the daemons can be given the host name ``localhost``."""
 
 
 def parse_version(text: str) -> Version | None:
@@ -47,8 +49,6 @@ def slurm_conf(site: Site) -> str:
         ("CredType", "cred/munge"),
         # A requeued job waits until its old credential has expired: 10 s here, by default 120.
         ("AuthInfo", f"socket={layout.munge_socket},cred_expire=10"),
-        # Bind to the host name's address alone; the daemons' host name is localhost.
-        ("CommunicationParameters", "NoCtldInAddrAny,NoInAddrAny"),
         ("StateSaveLocation", home / "state"),
         ("SlurmdSpoolDir", home / "spool" / "%n"),
         ("SlurmctldPidFile", home / "run" / "slurmctld.pid"),
@@ -85,6 +85,9 @@ def slurm_conf(site: Site) -> str:
         ("CompleteWait", 0),
         ("MinJobAge", options.min_job_age),
     ]
+    if site.own_hostname:
+        # Bind to the host name's address alone, which is localhost's.
+        settings.append(("CommunicationParameters", "NoCtldInAddrAny,NoInAddrAny"))
     settings += _accounting(site) if options.accounting else _no_accounting()
     if options.rate_limit:
         settings.append(("SlurmctldParameters", "rl_enable"))
@@ -154,13 +157,15 @@ def cgroup_conf(site: Site) -> str | None:
     return "CgroupPlugin=disabled\n" if site.version >= (23, 11) else None
 
 
-def slurmdbd_conf(layout: Layout, *, database: str, user: str, password: str) -> str:
+def slurmdbd_conf(
+    layout: Layout, *, own_hostname: bool, database: str, user: str, password: str
+) -> str:
     """slurmdbd.conf(5); holds the database password, so only the slurm user may read it."""
     home = layout.root / "slurm"
     settings: tuple[tuple[str, object], ...] = (
         ("AuthType", "auth/munge"),
         ("AuthInfo", f"socket={layout.munge_socket}"),
-        ("CommunicationParameters", "NoInAddrAny"),
+        *((("CommunicationParameters", "NoInAddrAny"),) if own_hostname else ()),
         ("DbdHost", "localhost"),
         ("DbdAddr", "127.0.0.1"),
         ("DbdPort", layout.ports["slurmdbd"]),

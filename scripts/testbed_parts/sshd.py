@@ -91,7 +91,10 @@ class Sshd(Part):
 
     def launches(self) -> Sequence[Launch]:
         argv = ("/usr/sbin/sshd", "-D", "-e", "-f", str(self._config))
-        return [Launch(argv=argv, user="root", output=self.output, cwd=self._home)]
+        # With the daemons' host name, srun and salloc work here whatever name the machine has:
+        # they, too, bind to their host name's address alone.
+        login = Launch(argv=argv, user="root", output=self.output, cwd=self._home, localhost=True)
+        return [login]
 
     def children(self) -> Sequence[int]:
         # Connections outlive the daemon unless they are ended with it.

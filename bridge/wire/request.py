@@ -220,4 +220,5 @@ def _spec(message: JobMessage) -> JobSpec:
 def _as_yaml(params: dict[str, JsonValue] | None) -> str | None:
     if params is None:
         return None
-    return yaml.safe_dump(params, sort_keys=False, allow_unicode=True)
+    # ASCII with escapes: U+0085 and its like, written as they are, would be read as blanks.
+    return yaml.safe_dump(params, sort_keys=False)

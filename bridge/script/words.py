@@ -33,8 +33,8 @@ def directive(value: object) -> str:
 
 
 def comment(text: str) -> str:
-    """Text for people, with what a `#SBATCH` line cannot hold replaced by underscores."""
-    return re.sub(r"[^A-Za-z0-9 .,:+@()/=-]", "_", text[:200])
+    """Text for people, with what a `#SBATCH` line cannot hold replaced; never empty."""
+    return re.sub(r"[^A-Za-z0-9 .,:+@()/=-]", "_", text[:200]) or "_"
 
 
 def bind(mount: Mount) -> str:

@@ -1,0 +1,313 @@
+"""Whatever a message holds, it stays text: real scripts, real bash, a runtime that writes down.
+
+The stand-in records its arguments and its environment, so that what the container would get can be
+compared byte for byte; a canary tells when anything else was run.
+"""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from testbed import Testbed
+from unit.script_jobs import JOB_ID, shipped_site, singularity_site
+
+from bridge.core.errors import InvalidRequestError
+from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, Resources, ShellLine
+from bridge.core.settings import SiteSettings
+from bridge.core.site import Runtime, Site, job_folder
+from bridge.script import render
+
+STAND_IN = """\
+#!/bin/bash
+printf '%s\\0' "${0##*/}" "$@" >>"$RECORD/argv"
+cat /proc/$$/environ >"$RECORD/environ"
+"""
+LAUNCHER = '#!/bin/bash\nexec "$@"\n'
+
+EVIL = (
+    "'", '"', "\\", "$", "`", "\n", "\r", "\t", " ", ";", "&", "|", "(", ")", "<", ">", "*", "?", "~",
+    "!", "#", "%", "{", "}", "[", "]", "=", ",", ":", "-", "--", "\x01", "\x1b[31m", "\x7f", "é", "漢",
+    "\U0001f600", "\u2028", "\ufeff", "$(touch CANARY)", "`touch CANARY`", ";touch CANARY;",
+    "\ntouch CANARY\n", "'\ntouch CANARY\n'", '"$(touch CANARY)"', "\n#SBATCH --wrap=evil\n",
+    "${PATH}", "$'\\n'", "{{ job }}", "{% raw %}", "{#", "EOF", "\\\n", "%j", "\0", "-rf",
+)  # fmt: skip
+hostile = st.one_of(
+    st.lists(st.sampled_from(EVIL), max_size=8).map("".join),
+    st.text(max_size=60),
+)
+names = st.one_of(st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_]{0,10}\Z"), hostile)
+commands: st.SearchStrategy[Command] = st.one_of(
+    st.lists(hostile, min_size=1, max_size=5).map(
+        lambda words: ArgumentList(arguments=tuple(words))
+    ),
+    st.lists(hostile, max_size=5).map(lambda words: ArgumentList(arguments=("python3", *words))),
+    hostile.map(lambda text: ShellLine(text=text)),
+)
+paths = st.one_of(st.sampled_from(["/data", "/a b", "/it's"]), hostile.map(lambda it: f"/{it}"))
+mounts = st.builds(Mount, source=paths, target=paths, read_only=st.booleans())
+words = st.one_of(st.none(), st.sampled_from(["gpu&hbm80g", "debug"]), hostile)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> JobSpec:
+    """Jobs of which some fields hold anything at all: far more than a message may."""
+    sound = st.just(None)
+    return JobSpec(
+        job_id=JOB_ID,
+        name=draw(hostile),
+        kind=JobKind.TRAINING,
+        image=draw(st.one_of(st.just("/images/a.sif"), st.just("docker:a/b:1"), hostile)),
+        command=draw(commands),
+        environment=tuple(
+            draw(st.dictionaries(names, hostile, max_size=4)).items(),
+        ),
+        mounts=tuple(draw(st.lists(mounts, max_size=2))),
+        resources=Resources(
+            qos=draw(st.one_of(sound, words)),
+            constraint=draw(st.one_of(sound, words)),
+        ),
+        labels=((draw(hostile), draw(hostile)),),
+        user=draw(hostile),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What the stand-in was told."""
+
+    argv: list[bytes]
+    environment: dict[bytes, bytes]
+    code: int
+    stderr: str
+
+
+@contextmanager
+def site_in(folder: Path, of: SiteSettings) -> Iterator[SiteSettings]:
+    """The site with its work root and programs in `folder`."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name, text in {
+        **dict.fromkeys(Runtime, STAND_IN),
+        "srun": LAUNCHER,
+    }.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    containers = replace(of.site.containers, visible=())
+    site = replace(
+        of.site,
+        work_root=str(folder / "work"),
+        environment=(("PATH", f"{programs}:/usr/bin:/bin"), ("RECORD", str(folder))),
+        containers=containers,
+    )
+    yield replace(of, site=site)
+
+
+def run(script: str, site: Site, folder: Path) -> Run:
+    """Runs the script as Slurm would, without Slurm."""
+    job = Path(job_folder(site, JOB_ID))
+    job.mkdir(parents=True)
+    file = folder / "script"
+    file.write_text(script, encoding="utf-8", newline="")
+    done = subprocess.run(
+        ["/bin/bash", str(file)],
+        check=False,
+        capture_output=True,
+        cwd=job,
+        env={"SLURM_JOB_ID": "17", "SLURMD_NODENAME": "n1"},
+        timeout=60,
+    )
+    argv = (folder / "argv").read_bytes().split(b"\0")[:-1]
+    environment = (folder / "environ").read_bytes().split(b"\0")[:-1]
+    return Run(
+        argv=argv,
+        environment=dict(it.split(b"=", 1) for it in environment),
+        code=done.returncode,
+        stderr=done.stderr.decode(errors="replace"),
+    )
+
+
+def directives(script: str) -> list[str]:
+    """The lines that sbatch obeys: those before the first command (sbatch(1))."""
+    found = []
+    for line in script.split("\n"):
+        if line.strip() and not line.startswith("#"):
+            break
+        if line.startswith("#SBATCH"):
+            found.append(line)
+    return found
+
+
+def sbatch_words(line: str) -> list[str]:
+    """The words of a line as sbatch splits it: like a shell, with # for a comment."""
+    return shlex.split(line.removeprefix("#SBATCH"), comments=True)
+
+
+def everything_in(folder: Path) -> set[str]:
+    return {str(it.relative_to(folder)) for it in folder.rglob("*")}
+
+
+def expected_command(spec: JobSpec) -> list[str]:
+    if isinstance(spec.command, ShellLine):
+        return ["sh", "-c", spec.command.text]
+    return list(spec.command.arguments)
+
+
+def own_environment(site: Site) -> dict[str, str]:
+    folder = f"{site.work_root}/{JOB_ID}"
+    return {
+        "BRIDGE_JOB_ID": JOB_ID,
+        "BRIDGE_ATTEMPT": "1",
+        "BRIDGE_SITE": site.name,
+        "BRIDGE_JOB_DIR": folder,
+        "BRIDGE_PROGRESS": f"{folder}/progress.jsonl",
+        "BRIDGE_ARTIFACTS": f"{folder}/artifacts",
+    }
+
+
+def expected_argv(spec: JobSpec, site: Site) -> list[str]:
+    """What the runtime has to be told, its own options included."""
+    folder = f"{site.work_root}/{JOB_ID}"
+    runtime = site.containers.runtime
+    if runtime is Runtime.SHIFTER:
+        variables = {**own_environment(site), **dict(spec.environment)}
+        told = [f"--env={name}={value}" for name, value in variables.items()]
+        return ["shifter", f"--workdir={folder}", *told, *expected_command(spec)]
+    seen = [*spec.mounts, Mount(source=folder, target=folder)]
+    binds = [
+        word
+        for it in seen
+        for word in ("--bind", f"{it.source}:{it.target}" + (":ro" if it.read_only else ""))
+    ]
+    fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder]
+    return [runtime, "exec", *fixed, *binds, spec.image, *expected_command(spec)]
+
+
+def expected_directives(spec: JobSpec, site: Site) -> dict[str, str | None]:
+    """Every option that the script may give to sbatch; None where only the name counts."""
+    folder = f"{site.work_root}/{JOB_ID}"
+    wanted: dict[str, str | None] = {
+        "job-name": f"{site.tag_prefix}-{JOB_ID}-1",
+        "comment": None,
+        "chdir": folder,
+        "output": f"{folder}/stdout",
+        "error": f"{folder}/stderr",
+        "open-mode": "append",
+        "export": "NIL",
+        "requeue": None,
+        "kill-on-invalid-dep": "yes",
+        "time": "00:10:00",
+        "nodes": "1",
+        "ntasks": "1",
+        "cpus-per-task": "1",
+        "partition": "cpu",
+        "qos": spec.resources.qos or "regular",
+        "account": "science",
+    }
+    if spec.resources.constraint:
+        wanted["constraint"] = spec.resources.constraint
+    if site.containers.runtime is Runtime.SHIFTER:
+        seen = [*spec.mounts, Mount(source=folder, target=folder)]
+        wanted["image"] = spec.image
+        wanted["volume"] = ";".join(
+            f"{it.source}:{it.target}" + (":ro" if it.read_only else "") for it in seen
+        )
+    return wanted
+
+
+def holds(spec: JobSpec, of: SiteSettings) -> bool:
+    """Runs the job's script and checks all of it; False when the job was refused."""
+    with tempfile.TemporaryDirectory() as name, site_in(Path(name), of) as site_settings:
+        folder, site = Path(name), site_settings.site
+        try:
+            script = render(spec, site_settings, 1)
+        except InvalidRequestError as refusal:
+            assert refusal.problems
+            assert all(it.where and it.what for it in refusal.problems)
+            return False
+        given_options = [sbatch_words(line) for line in directives(script)]
+        assert all(len(words) == 1 for words in given_options)
+        options = [words[0].removeprefix("--").partition("=") for words in given_options]
+        wanted = expected_directives(spec, site)
+        assert [name for name, _, _ in options] == list(wanted)
+        assert all(wanted[name] in (None, value) for name, _, value in options)
+
+        done = run(script, site, folder)
+        assert done.code == 0, done.stderr
+        assert done.argv == [os.fsencode(it) for it in expected_argv(spec, site)]
+        if site.containers.runtime is not Runtime.SHIFTER:
+            prefix = f"{site.containers.runtime.upper()}ENV_".encode()
+            told = {
+                name.removeprefix(prefix): value
+                for name, value in done.environment.items()
+                if name.startswith(prefix)
+            }
+            variables = {**own_environment(site), **dict(spec.environment)}
+            assert told == {it.encode(): value.encode() for it, value in variables.items()}
+        marks = {f"{JOB_ID}/attempt-1.0.{it}" for it in ("started", "ended")}
+        spool = {f"spool/{JOB_ID}.1.0.{it}" for it in ("started", "ended")}
+        claim = f"{JOB_ID}/attempt-1.claim"
+        assert everything_in(folder / "work") == {
+            JOB_ID, f"{JOB_ID}/artifacts", claim, "spool", *marks, *spool,
+        }  # fmt: skip
+        return True
+
+
+SITES = {
+    "apptainer": lambda: shipped_site("testbed"),
+    "singularity": singularity_site,
+    "shifter": lambda: shipped_site("testbed-shifter"),
+}
+
+
+@pytest.mark.parametrize("runtime", SITES)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(spec=jobs())
+def test_a_job_arrives_byte_for_byte_or_is_refused(runtime: str, spec: JobSpec) -> None:
+    holds(spec, SITES[runtime]())
+
+
+def evil_everywhere(command: Command) -> JobSpec:
+    """Everything evil at once, where any text is accepted."""
+    return JobSpec(
+        job_id=JOB_ID,
+        name="".join(EVIL),
+        kind=JobKind.TRAINING,
+        image="docker:a/b:1",
+        command=command,
+        environment=(
+            *((f"V{index}", it) for index, it in enumerate(EVIL) if it != "\0"),
+            ("ALL", "".join(EVIL).replace("\0", "")),
+            ("LONG", "x'" * 60_000),
+            ("EMPTY", ""),
+        ),
+        mounts=(Mount(source="/it s #1;(&)", target="/$(id)`*?~!{a}[b]<>|é", read_only=True),),
+    )
+
+
+@pytest.mark.parametrize("runtime", ["apptainer", "singularity"])
+def test_all_that_is_evil_arrives_as_arguments(runtime: str) -> None:
+    words = [it for it in EVIL if it != "\0"]
+    arguments = ("echo", "", *words, "".join(words), "x'" * 60_000)
+    assert holds(evil_everywhere(ArgumentList(arguments=arguments)), SITES[runtime]())
+
+
+def test_all_that_is_evil_arrives_as_arguments_of_shifter() -> None:
+    words = [it for it in EVIL if it != "\0"]
+    arguments = ("echo", "", *words, "".join(words), "x'" * 60_000)
+    spec = replace(evil_everywhere(ArgumentList(arguments=arguments)), mounts=())
+    assert holds(spec, SITES["shifter"]())
+
+
+@pytest.mark.parametrize("runtime", SITES)
+def test_a_shell_line_is_one_word_outside_the_container(runtime: str) -> None:
+    line = "".join(EVIL).replace("\0", "")
+    spec = replace(evil_everywhere(ShellLine(text=line)), mounts=())
+    assert holds(spec, SITES[runtime]())

@@ -1,0 +1,92 @@
+"""Sites and jobs of which tests make scripts."""
+
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+
+from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, Mount, Resources, ShellLine
+from bridge.core.settings import SiteSettings
+from bridge.core.site import Runtime
+from bridge.shipped import shipped
+from bridge.sites import load_site
+
+JOB_ID = JobId("6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b")
+
+VARIABLES = {
+    "SCRATCH": "/pscratch/sd/a/alice",
+    "BRIDGE_AMQP_HOST": "rabbitmq.example.org",
+    "BRIDGE_AMQP_USER": "bridge",
+    "BRIDGE_NERSC_ACCOUNT": "m1234",
+    "BRIDGE_STATE": "/state",
+    "BRIDGE_WORK_ROOT": "/scratch/bridge",
+    "BRIDGE_IMAGES": "/images",
+    "BRIDGE_DATA": "/data",
+    "BRIDGE_TESTBED_AMQP_HOST": "127.0.0.1",
+    "BRIDGE_TESTBED_AMQP_PORT": "20123",
+    "BRIDGE_TESTBED_AMQP_VHOST": "bridge",
+    "BRIDGE_TESTBED_AMQP_USER": "bridge",
+    "BRIDGE_TESTBED_SLURM_CONF": "/testbed/slurm.conf",
+    "BRIDGE_TESTBED_PATH": "/testbed/bin:/usr/bin:/bin",
+    "BRIDGE_TESTBED_WORK_ROOT": "/testbed/work",
+    "BRIDGE_TESTBED_IMAGES": "/testbed/images",
+}
+"""What the shipped site files ask of the environment, but for the files with passwords."""
+
+PASSWORD_FILES = ("BRIDGE_AMQP_PASSWORD_FILE", "BRIDGE_TESTBED_AMQP_PASSWORD_FILE")
+
+
+def shipped_site(name: str) -> SiteSettings:
+    """A shipped site file with VARIABLES; its password is `s3cret`."""
+    with tempfile.NamedTemporaryFile("w") as password:
+        password.write("s3cret\n")
+        password.flush()
+        names = VARIABLES | dict.fromkeys(PASSWORD_FILES, password.name)
+        return load_site(shipped("site_configs") / f"{name}.yaml", names)
+
+
+def singularity_site() -> SiteSettings:
+    """The testbed as it would be with Singularity."""
+    settings = shipped_site("testbed")
+    containers = replace(settings.site.containers, runtime=Runtime.SINGULARITY)
+    site = replace(settings.site, name="testbed-singularity", containers=containers)
+    return replace(settings, site=site)
+
+
+def training(image: str, mounted: str) -> JobSpec:
+    """GPUs, parameters, a mount, and text that bash would take apart."""
+    return JobSpec(
+        job_id=JOB_ID,
+        name="digits, 25 epochs (first)",
+        kind=JobKind.TRAINING,
+        image=image,
+        command=ArgumentList(arguments=("python3", "/data/train.py", "--note", "it's $5\nor `6`")),
+        parameters="epochs: 25\n",
+        environment=(("OMP_NUM_THREADS", "4"), ("GREETING", 'say "hi" to $USER')),
+        mounts=(Mount(source=mounted, target="/data", read_only=True),),
+        resources=Resources(
+            cpus_per_task=4, gpus=1, memory_mib=8192, walltime=timedelta(hours=2, minutes=30)
+        ),
+    )
+
+
+def deployment(image: str) -> JobSpec:
+    """One shell line and nothing else."""
+    return JobSpec(
+        job_id=JOB_ID,
+        name="classify",
+        kind=JobKind.DEPLOYMENT,
+        image=image,
+        command=ShellLine(text="cd /data && python3 classify.py | tee $BRIDGE_ARTIFACTS/answer"),
+    )
+
+
+def several_nodes(image: str) -> JobSpec:
+    """Two nodes with eight tasks in all."""
+    return JobSpec(
+        job_id=JOB_ID,
+        name="sum",
+        kind=JobKind.OTHER,
+        image=image,
+        command=ArgumentList(arguments=("/opt/sum",)),
+        resources=Resources(nodes=2, tasks=8),
+    )

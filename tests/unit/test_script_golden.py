@@ -1,0 +1,110 @@
+"""Whole scripts, as people will read them: a change of a template shows here.
+
+`BRIDGE_WRITE_GOLDEN=1 .venv/bin/pytest tests/unit/test_script_golden.py` writes tests/golden anew;
+the difference is then for the reviewer to judge.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from unit.script_jobs import (
+    deployment,
+    several_nodes,
+    shipped_site,
+    singularity_site,
+    training,
+)
+
+from bridge.core.job import JobSpec
+from bridge.core.policy import admission_problems
+from bridge.core.settings import SiteSettings
+from bridge.script import render
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
+NOT_OUR_MISTAKES = (
+    "SC2016",  # a value keeps its $: that is what the quotes are for
+    "SC2329",  # traps call the function
+    "SC2064",  # and each has its own signal
+)
+
+SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
+    "testbed": (
+        lambda: shipped_site("testbed"),
+        "/testbed/images/sklearn.sif",
+        "/testbed/work/code",
+    ),
+    "testbed-singularity": (
+        singularity_site,
+        "/testbed/images/sklearn.sif",
+        "/testbed/work/code",
+    ),
+    "testbed-shifter": (
+        lambda: shipped_site("testbed-shifter"),
+        "docker:testbed/sklearn:1",
+        "/testbed/work/code",
+    ),
+    "nersc-perlmutter": (
+        lambda: shipped_site("nersc-perlmutter"),
+        "docker:ghcr.io/mlexchange/digits:1.0",
+        "/pscratch/sd/a/alice/code",
+    ),
+    "vaughan-als": (lambda: shipped_site("vaughan-als"), "/images/digits.sif", "/data/code"),
+}
+
+
+def jobs(site: str) -> dict[str, JobSpec]:
+    _, image, mounted = SITES[site]
+    found = {"training": training(image, mounted), "deployment": deployment(image)}
+    if site != "vaughan-als":  # which has one node only
+        found["several-nodes"] = several_nodes(image)
+    return found
+
+
+CASES = [(site, kind) for site in SITES for kind in jobs(site)]
+
+
+def script(site: str, kind: str) -> str:
+    return render(jobs(site)[kind], SITES[site][0](), 1)
+
+
+@pytest.mark.parametrize(("site", "kind"), CASES)
+def test_a_script_is_as_it_was_approved(site: str, kind: str) -> None:
+    path = GOLDEN / f"{site}-{kind}.sbatch"
+    text = script(site, kind)
+    if os.environ.get("BRIDGE_WRITE_GOLDEN") and not os.environ.get("CI"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_every_approved_script_is_made_by_a_test() -> None:
+    wanted = {f"{site}-{kind}.sbatch" for site, kind in CASES}
+    assert {path.name for path in GOLDEN.iterdir()} == wanted
+
+
+@pytest.mark.parametrize(("site", "kind"), CASES)
+def test_the_site_admits_the_job(site: str, kind: str) -> None:
+    assert admission_problems(jobs(site)[kind], SITES[site][0]().site) == ()
+
+
+def test_bash_can_read_every_script() -> None:
+    for path in sorted(GOLDEN.iterdir()):
+        subprocess.run(["/bin/bash", "-n", path], check=True)
+
+
+def test_shellcheck_finds_nothing() -> None:
+    scripts = sorted(GOLDEN.iterdir())
+    argv = [SHELLCHECK, "--shell=bash", f"--exclude={','.join(NOT_OUR_MISTAKES)}", *scripts]
+    checked = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_no_line_of_ours_is_longer_than_a_screen() -> None:
+    for template in (GOLDEN / f"{site}-deployment.sbatch" for site in SITES):
+        lines = template.read_text(encoding="utf-8").splitlines()
+        ours = [it for it in lines if "6f1e0b1c" not in it and "SBATCH" not in it]
+        assert max(map(len, ours)) <= 100

@@ -1,0 +1,94 @@
+"""Declares a topology over a connection, one object after the other."""
+
+from collections.abc import Callable
+
+from pika.channel import Channel
+from pika.connection import Connection
+from pika.exceptions import ChannelClosedByBroker
+
+from bridge.adapters.rabbitmq.topology import Binding, Exchange, Queue, Topology
+
+_ACCESS_REFUSED = 403
+_PRECONDITION_FAILED = 406
+
+
+class Declaration:
+    """Declares what is missing, idempotently; what the broker refuses is told in words.
+
+    The broker closes the channel on which it refuses something (AMQP 0-9-1), so declarations have a
+    channel of their own, and get a new one after every refusal. A declaration ends without a
+    word when its connection goes.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        topology: Topology,
+        done: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        """`done` is called once with every problem."""
+        self._connection = connection
+        self._topology = topology
+        self._done = done
+        self._position = 0
+        self._problems: list[str] = []
+
+    def run(self) -> None:
+        """Begin. To be called in the thread that owns the connection."""
+        if self._position == len(self._topology):
+            self._done(tuple(self._problems))
+        else:
+            self._connection.channel(on_open_callback=self._opened)
+
+    def _opened(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._closed)
+        self._declare_next(channel)
+
+    def _declare_next(self, channel: Channel) -> None:
+        if self._position == len(self._topology):
+            channel.close()
+            return
+
+        def declared(_frame: object) -> None:
+            self._position += 1
+            self._declare_next(channel)
+
+        item = self._topology[self._position]
+        match item:
+            case Exchange():
+                channel.exchange_declare(
+                    item.name, exchange_type=item.kind, durable=True, callback=declared
+                )
+            case Queue():
+                channel.queue_declare(
+                    item.name,
+                    durable=item.durable,
+                    exclusive=not item.durable,
+                    auto_delete=not item.durable,
+                    arguments=dict(item.arguments),
+                    callback=declared,
+                )
+            case Binding():
+                channel.queue_bind(
+                    item.queue, item.exchange, routing_key=item.routing_key, callback=declared
+                )
+
+    def _closed(self, _channel: Channel, reason: Exception) -> None:
+        if not self._connection.is_open:
+            return
+        if isinstance(reason, ChannelClosedByBroker):
+            refused = self._topology[self._position]
+            self._problems.append(problem_words(refused, reason.reply_code, reason.reply_text))
+            self._position += 1
+        self.run()
+
+
+def problem_words(item: Exchange | Queue | Binding, code: int, text: str) -> str:
+    """What is wrong with an object that the broker refused, and what becomes of it."""
+    if code == _PRECONDITION_FAILED:
+        why = "exists, but is not what we expect; it is used as it is until somebody deletes it"
+    elif code == _ACCESS_REFUSED:
+        why = "may not be declared by our user; it is used if it is there"
+    else:
+        why = "cannot be declared"
+    return f"{item} {why}. The broker says: {code} {text}"

@@ -1,0 +1,102 @@
+"""The exchanges, queues and bindings that we need, as data."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.core.settings import BrokerSettings
+
+DELIVERY_LIMIT = 1_000_000
+"""How often a quorum queue may hand out a message before it dead-letters it.
+
+RabbitMQ 4.0 takes 20 if nothing is said, and a daemon that fails in a loop would lose jobs. -1 for
+"no limit" is known since 4.0 only: 3.x reads it as 0 (RabbitMQ pull request 12250), and would
+dead-letter at the first redelivery.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A durable exchange."""
+
+    name: str
+    kind: str
+    """"direct" or "topic"."""
+
+    def __str__(self) -> str:
+        return f"exchange {self.name!r} ({self.kind}, durable)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue: durable, or one that ends with its connection."""
+
+    name: str
+    durable: bool
+    arguments: tuple[tuple[str, str | int], ...] = ()
+
+    def __str__(self) -> str:
+        kind = "durable" if self.durable else "exclusive, auto-delete"
+        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments)
+        return f"queue {self.name!r} ({kind}{'; ' if arguments else ''}{arguments})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A queue's interest in what an exchange gets."""
+
+    queue: str
+    exchange: str
+    routing_key: str
+
+    def __str__(self) -> str:
+        return f"binding of {self.queue!r} to {self.exchange!r} by {self.routing_key!r}"
+
+
+Topology = tuple[Exchange | Queue | Binding, ...]
+
+
+def exchanges(settings: BrokerSettings) -> Topology:
+    """What those need who only publish."""
+    return (
+        Exchange(name=settings.jobs_exchange, kind="direct"),
+        Exchange(name=settings.events_exchange, kind="topic"),
+        Exchange(name=settings.dead_letter_exchange, kind="direct"),
+    )
+
+
+def site_topology(settings: BrokerSettings, site: str) -> Topology:
+    """What a site's bridge needs; the place for dead letters comes before what may need it."""
+    dead_letters, jobs = settings.dead_letter_queue(site), settings.jobs_queue(site)
+    return (
+        *exchanges(settings),
+        _quorum(dead_letters),
+        Binding(queue=dead_letters, exchange=settings.dead_letter_exchange, routing_key=site),
+        _quorum(
+            jobs,
+            ("x-dead-letter-exchange", settings.dead_letter_exchange),
+            ("x-dead-letter-routing-key", site),
+            # At least once asks for reject-publish (RabbitMQ: Quorum Queues, dead lettering).
+            ("x-dead-letter-strategy", "at-least-once"),
+            ("x-overflow", "reject-publish"),
+        ),
+        Binding(queue=jobs, exchange=settings.jobs_exchange, routing_key=site),
+    )
+
+
+def events_topology(
+    settings: BrokerSettings, *, queue: str, durable: bool, routing_keys: Iterable[str]
+) -> Topology:
+    """What somebody needs who listens to status events."""
+    return (
+        Exchange(name=settings.events_exchange, kind="topic"),
+        _quorum(queue) if durable else Queue(name=queue, durable=False),
+        *(
+            Binding(queue=queue, exchange=settings.events_exchange, routing_key=it)
+            for it in routing_keys
+        ),
+    )
+
+
+def _quorum(name: str, *arguments: tuple[str, str | int]) -> Queue:
+    fixed = (("x-queue-type", "quorum"), ("x-delivery-limit", DELIVERY_LIMIT))
+    return Queue(name=name, durable=True, arguments=(*fixed, *arguments))

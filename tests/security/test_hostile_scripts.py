@@ -8,18 +8,17 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from testbed import Testbed
 from unit.script_jobs import JOB_ID, shipped_site, singularity_site
 
-from bridge.core.errors import InvalidRequestError
+from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, Resources, ShellLine
 from bridge.core.settings import SiteSettings
 from bridge.core.site import Runtime, Site, job_folder
@@ -32,48 +31,52 @@ cat /proc/$$/environ >"$RECORD/environ"
 """
 LAUNCHER = '#!/bin/bash\nexec "$@"\n'
 
+CHARACTERS = "'\"\\$`\n\r\t ;&|()<>*?~!#%{}[]=,:-\x00\x01\x7fé漢\U0001f600\u2028\ufeff"
 EVIL = (
-    "'", '"', "\\", "$", "`", "\n", "\r", "\t", " ", ";", "&", "|", "(", ")", "<", ">", "*", "?", "~",
-    "!", "#", "%", "{", "}", "[", "]", "=", ",", ":", "-", "--", "\x01", "\x1b[31m", "\x7f", "é", "漢",
-    "\U0001f600", "\u2028", "\ufeff", "$(touch CANARY)", "`touch CANARY`", ";touch CANARY;",
-    "\ntouch CANARY\n", "'\ntouch CANARY\n'", '"$(touch CANARY)"', "\n#SBATCH --wrap=evil\n",
-    "${PATH}", "$'\\n'", "{{ job }}", "{% raw %}", "{#", "EOF", "\\\n", "%j", "\0", "-rf",
-)  # fmt: skip
+    *CHARACTERS,
+    *("--", "-rf", "\x1b[31m", "${PATH}", "$'\\n'", "\\\n", "%j", "EOF"),
+    *("$(touch CANARY)", "`touch CANARY`", ";touch CANARY;", "\ntouch CANARY\n"),
+    *("'\ntouch CANARY\n'", '"$(touch CANARY)"', "\n#SBATCH --wrap=evil\n"),
+    *("{{ job }}", "{% raw %}", "{#"),
+)
 hostile = st.one_of(
     st.lists(st.sampled_from(EVIL), max_size=8).map("".join),
     st.text(max_size=60),
 )
-names = st.one_of(st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_]{0,10}\Z"), hostile)
+passable = hostile.filter(lambda text: "\0" not in text)
+sound_names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_]{0,10}\Z")
+sound_paths = st.sampled_from(["/data", "/mnt/a b", "/x(1)#;&"])
+hostile_paths = hostile.map(lambda it: f"/{it}")
 commands: st.SearchStrategy[Command] = st.one_of(
-    st.lists(hostile, min_size=1, max_size=5).map(
-        lambda words: ArgumentList(arguments=tuple(words))
-    ),
-    st.lists(hostile, max_size=5).map(lambda words: ArgumentList(arguments=("python3", *words))),
-    hostile.map(lambda text: ShellLine(text=text)),
+    st.lists(passable, max_size=6).map(lambda it: ArgumentList(arguments=("python3", *it))),
+    passable.map(lambda text: ShellLine(text=text)),
 )
-paths = st.one_of(st.sampled_from(["/data", "/a b", "/it's"]), hostile.map(lambda it: f"/{it}"))
-mounts = st.builds(Mount, source=paths, target=paths, read_only=st.booleans())
-words = st.one_of(st.none(), st.sampled_from(["gpu&hbm80g", "debug"]), hostile)
+hostile_commands = st.lists(hostile, max_size=3).map(lambda it: ArgumentList(arguments=tuple(it)))
+
+
+def mounts(paths: st.SearchStrategy[str]) -> st.SearchStrategy[list[Mount]]:
+    return st.lists(
+        st.builds(Mount, source=paths, target=paths, read_only=st.booleans()), max_size=2
+    )
 
 
 @st.composite
 def jobs(draw: st.DrawFn) -> JobSpec:
-    """Jobs of which some fields hold anything at all: far more than a message may."""
-    sound = st.just(None)
+    """Jobs whose free text is anything, and of which one field at most can make them refused."""
+    wild = draw(st.sampled_from(["", "", "image", "command", "names", "mounts", "words"]))
+    variables = draw(st.dictionaries(sound_names, passable, max_size=3))
+    if wild == "names":
+        variables |= draw(st.dictionaries(hostile, hostile, max_size=2))
+    word = draw(hostile if wild == "words" else st.sampled_from([None, "gpu&hbm80g|(a*2)"]))
     return JobSpec(
         job_id=JOB_ID,
         name=draw(hostile),
         kind=JobKind.TRAINING,
-        image=draw(st.one_of(st.just("/images/a.sif"), st.just("docker:a/b:1"), hostile)),
-        command=draw(commands),
-        environment=tuple(
-            draw(st.dictionaries(names, hostile, max_size=4)).items(),
-        ),
-        mounts=tuple(draw(st.lists(mounts, max_size=2))),
-        resources=Resources(
-            qos=draw(st.one_of(sound, words)),
-            constraint=draw(st.one_of(sound, words)),
-        ),
+        image=draw(hostile) if wild == "image" else "docker:a/b:1",
+        command=draw(hostile_commands if wild == "command" else commands),
+        environment=tuple(variables.items()),
+        mounts=tuple(draw(mounts(hostile_paths if wild == "mounts" else sound_paths))),
+        resources=Resources(qos=word, constraint=word),
         labels=((draw(hostile), draw(hostile)),),
         user=draw(hostile),
     )
@@ -94,11 +97,8 @@ def site_in(folder: Path, of: SiteSettings) -> Iterator[SiteSettings]:
     """The site with its work root and programs in `folder`."""
     programs = folder / "bin"
     programs.mkdir()
-    for name, text in {
-        **dict.fromkeys(Runtime, STAND_IN),
-        "srun": LAUNCHER,
-    }.items():
-        (programs / name).write_text(text)
+    for name in (*Runtime, "srun"):
+        (programs / name).write_text(LAUNCHER if name == "srun" else STAND_IN)
         (programs / name).chmod(0o755)
     containers = replace(of.site.containers, visible=())
     site = replace(
@@ -222,15 +222,24 @@ def expected_directives(spec: JobSpec, site: Site) -> dict[str, str | None]:
     return wanted
 
 
+def rendered(spec: JobSpec, of: SiteSettings) -> str | None:
+    """The script; None when it was refused with reasons."""
+    problems: tuple[Problem, ...] = ()
+    try:
+        return render(spec, of, 1)
+    except InvalidRequestError as refusal:
+        problems = refusal.problems
+    assert problems
+    assert all(it.where and it.what for it in problems)
+    return None
+
+
 def holds(spec: JobSpec, of: SiteSettings) -> bool:
     """Runs the job's script and checks all of it; False when the job was refused."""
     with tempfile.TemporaryDirectory() as name, site_in(Path(name), of) as site_settings:
         folder, site = Path(name), site_settings.site
-        try:
-            script = render(spec, site_settings, 1)
-        except InvalidRequestError as refusal:
-            assert refusal.problems
-            assert all(it.where and it.what for it in refusal.problems)
+        script = rendered(spec, site_settings)
+        if script is None:
             return False
         given_options = [sbatch_words(line) for line in directives(script)]
         assert all(len(words) == 1 for words in given_options)
@@ -260,7 +269,7 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
         return True
 
 
-SITES = {
+SITES: dict[str, Callable[[], SiteSettings]] = {
     "apptainer": lambda: shipped_site("testbed"),
     "singularity": singularity_site,
     "shifter": lambda: shipped_site("testbed-shifter"),

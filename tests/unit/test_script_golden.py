@@ -97,8 +97,8 @@ def test_bash_can_read_every_script() -> None:
 
 
 def test_shellcheck_finds_nothing() -> None:
-    scripts = sorted(GOLDEN.iterdir())
-    argv = [SHELLCHECK, "--shell=bash", f"--exclude={','.join(NOT_OUR_MISTAKES)}", *scripts]
+    scripts = sorted(map(str, GOLDEN.iterdir()))
+    argv = [str(SHELLCHECK), "--shell=bash", f"--exclude={','.join(NOT_OUR_MISTAKES)}", *scripts]
     checked = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert (checked.returncode, checked.stdout) == (0, "")
 

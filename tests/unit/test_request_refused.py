@@ -20,7 +20,7 @@ IMAGE_WANTED = (
 VARIABLE_WANTED = "a variable's name is wanted: letters, digits and _, no digit first"
 OBJECT_WANTED = "an object with named fields is wanted"
 PATH_WANTED = "an absolute path without '..' is wanted"
-SEPARATORS = 'a path without : , ; " \\ and control characters is wanted'
+CONTROL = "control characters are not accepted in a path"
 MEMORY_WANTED = "resources.memory: a size such as 512M, 16G or 1T is wanted"
 TIME_WANTED = "resources.walltime: a time as HH:MM:SS or D-HH:MM:SS is wanted, such as 01:30:00"
 
@@ -98,16 +98,8 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
             f"mounts.0.source: {PATH_WANTED} (found '/a/../b')",
         ),
         (
-            {"mounts": [{"source": "/a", "target": "/b:/c"}]},
-            f"mounts.0.target: {SEPARATORS} (found '/b:/c')",
-        ),
-        (
-            {"mounts": [{"source": "/a,/etc:/e", "target": "/b"}]},
-            f"mounts.0.source: {SEPARATORS} (found '/a,/etc:/e')",
-        ),
-        (
             {"mounts": [{"source": "/a\n", "target": "/b"}]},
-            f"mounts.0.source: {SEPARATORS} (found '/a\\n')",
+            f"mounts.0.source: {CONTROL} (found '/a\\n')",
         ),
         (
             {"mounts": [{"source": "/a", "target": "/b", "read_only": 1}]},

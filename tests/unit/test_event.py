@@ -22,10 +22,10 @@ from unit.builders import (
     site,
 )
 
-from bridge.core.errors import Problem
+from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.lifecycle import Event, EventKind
 from bridge.core.outcome import FailureReason
-from bridge.wire.event import CONTENT_TYPE, CloudEvent, EventData, encode, encode_rejection
+from bridge.wire.event import CONTENT_TYPE, CloudEvent, EventData, decode, encode, encode_rejection
 
 SITE = site()
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -89,7 +89,7 @@ def test_every_event_is_a_cloudevent(event: Event) -> None:
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda it: f"{it.kind}-{it.job.sequence}")
 def test_an_event_can_be_read_back_and_says_the_same(event: Event) -> None:
     body = encode(event, SITE, job_spec(labels=(("a", "\u00fc"),))).body
-    assert CloudEvent.model_validate_json(body).model_dump_json().encode() == body
+    assert decode(body).model_dump_json().encode() == body
 
 
 def test_the_content_type_is_that_of_structured_json_mode() -> None:
@@ -190,7 +190,7 @@ def test_a_redelivered_event_has_the_same_bytes() -> None:
 def test_any_words_of_slurm_go_out_and_come_back(words: str, nodes: str, label: str) -> None:
     event = replace(Story(refused(words=words)).last, job=replace(running().job, nodes=nodes))
     body = encode(event, SITE, job_spec(labels=(("a", label),))).body
-    read = CloudEvent.model_validate_json(body)
+    read = decode(body)
     assert read.data.detail == words
     assert read.data.nodes == nodes
     assert read.data.job is not None
@@ -200,7 +200,7 @@ def test_any_words_of_slurm_go_out_and_come_back(words: str, nodes: str, label: 
 def test_microseconds_survive() -> None:
     event = replace(running().last, at=NOON + timedelta(microseconds=1))
     assert told(event)["time"] == "2026-01-01T12:00:00.000001Z"
-    assert CloudEvent.model_validate_json(encode(event, SITE).body).time == event.at
+    assert decode(encode(event, SITE).body).time == event.at
 
 
 def rejection(body: bytes = b"{", **changes: object) -> dict[str, object]:
@@ -252,3 +252,47 @@ def test_a_rejection_goes_to_the_sites_rejections() -> None:
     message = encode_rejection(site="testbed", at=NOON, body=b"", job_id=None, problems=())
     assert message.routing_key == "testbed.rejected"
     assert message.event_id == json.loads(message.body)["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "Invalid JSON: EOF while parsing a value"),
+        (b"\xff", "Invalid JSON: expected value"),
+        (b"[" * 100_000, "Invalid JSON: recursion limit exceeded"),
+        (b"[]", "an object with named fields is wanted"),
+        (b"{}", "id: missing, and required; source: missing, and required; type: missing"),
+        (b'{"specversion": "0.3"}', "specversion: Input should be '1.0' (found '0.3')"),
+    ],
+    ids=range(6),
+)
+def test_what_is_no_event_of_ours_is_refused_in_short_words(body: bytes, words: str) -> None:
+    with pytest.raises(InvalidRequestError, match="^" + re.escape(words)) as caught:
+        decode(body)
+    assert len(str(caught.value)) < 400
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_are_an_event_or_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequestError):
+        decode(body)
+
+
+def changed_data(**changes: object) -> bytes:
+    envelope = told(running().last)
+    assert isinstance(envelope["data"], dict)
+    return json.dumps(envelope | {"data": envelope["data"] | changes}).encode()
+
+
+def test_what_a_later_version_adds_is_left_alone() -> None:
+    event = decode(changed_data(mood="good", logs={"stdout": "/a", "stderr": "/b", "trace": "/c"}))
+    assert event.data.event == "started"
+    assert event.data.logs is not None
+    assert event.data.logs.stderr == "/b"
+
+
+@pytest.mark.parametrize("field", ["event", "phase", "version", "sequence"])
+def test_what_version_1_does_not_know_is_refused_by_its_place(field: str) -> None:
+    with pytest.raises(InvalidRequestError, match=rf"^data\.{field}: "):
+        decode(changed_data(**{field: "teleported"}))

@@ -1,0 +1,137 @@
+"""The scheduler over a scripted runner: which commands run, and what their answers add up to."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bridge.adapters.slurm.command_line import SlurmCommandLine
+from bridge.core.errors import UnavailableError
+from bridge.core.job import SlurmId, SubmissionTag
+from bridge.core.settings import SchedulerSettings
+from bridge.ports import Completed
+from bridge.testing.runner import FakeRunner, completed
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+TAG = SubmissionTag("bridge-7c9e6679-7425-40de-944b-e07fc1f90ae7-1")
+SETTINGS = SchedulerSettings(
+    environment=(("SLURM_CONF", "/etc/slurm/site.conf"),),
+    query_timeout=timedelta(seconds=11),
+    submit_timeout=timedelta(seconds=22),
+)
+DOWN = completed(1, stderr="sacct: error: Problem talking to the database: Connection refused\n")
+OFF = completed(1, stderr="Slurm accounting storage is disabled\n")
+
+
+def scheduler(*answers: Completed) -> tuple[SlurmCommandLine, FakeRunner]:
+    runner = FakeRunner(*answers)
+    return SlurmCommandLine(runner, SETTINGS), runner
+
+
+def queued(*ids: str, tag: str = TAG) -> Completed:
+    rows = (f"{it}\x1fPENDING\x1fNone\x1f1\x1fN/A\x1fN/A\x1f\x1f{tag}" for it in ids)
+    return completed(stdout="".join(f"{row}\n" for row in rows))
+
+
+def recorded(*ids: str, tag: str = TAG) -> Completed:
+    rows = (f"{it}\x1fCOMPLETED\x1f0:0\x1f1\x1f2\x1f3\x1fn1\x1fNone\x1f{tag}" for it in ids)
+    return completed(stdout="".join(f"{row}\n" for row in rows))
+
+
+def test_a_script_goes_to_sbatch_on_stdin_with_the_sites_environment() -> None:
+    slurm, runner = scheduler(completed(stdout="12\n"))
+    assert slurm.submit("#!/bin/sh\ntrue\n") == "12"
+    (command,) = runner.commands
+    assert command.stdin == "#!/bin/sh\ntrue\n"
+    assert command.timeout == timedelta(seconds=22)
+    assert command.argv == (
+        "env",
+        "SLURM_CONF=/etc/slurm/site.conf",
+        "LC_ALL=C",
+        "sbatch",
+        "--parsable",
+    )
+
+
+def test_questions_ask_for_times_in_seconds_since_the_epoch() -> None:
+    slurm, runner = scheduler(queued("3"))
+    assert [it.slurm_id for it in slurm.queue()] == ["3"]
+    (command,) = runner.commands
+    assert command.timeout == timedelta(seconds=11)
+    assert command.argv[:6] == (
+        "env",
+        "SLURM_CONF=/etc/slurm/site.conf",
+        "LC_ALL=C",
+        "SLURM_TIME_FORMAT=%s",
+        "TZ=UTC",
+        "squeue",
+    )
+
+
+def test_a_tag_is_found_wherever_it_is_lowest_id_first() -> None:
+    slurm, _ = scheduler(queued("10", "9"), recorded("9", "2"))
+    assert slurm.find(TAG, since=NOON) == ("2", "9", "10")
+
+
+def test_a_job_with_a_name_that_only_resembles_the_tag_is_not_found() -> None:
+    slurm, _ = scheduler(queued("10", tag=TAG + "0"), recorded("9", tag=TAG.upper()))
+    assert slurm.find(TAG, since=NOON) == ()
+
+
+def test_where_accounting_is_off_the_queue_alone_says_that_a_job_is_not_there() -> None:
+    slurm, _ = scheduler(queued(), OFF)
+    assert slurm.find(TAG, since=NOON) == ()
+
+
+def test_while_accounting_is_down_nobody_says_that_a_job_is_not_there() -> None:
+    slurm, _ = scheduler(queued(), DOWN)
+    with pytest.raises(UnavailableError):
+        slurm.find(TAG, since=NOON)
+
+
+def test_a_job_in_the_queue_is_found_while_accounting_is_down() -> None:
+    slurm, _ = scheduler(queued("4"), DOWN)
+    assert slurm.find(TAG, since=NOON) == ("4",)
+
+
+def test_while_the_controller_is_away_nobody_says_that_a_job_is_not_there() -> None:
+    away = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+    slurm, _ = scheduler(completed(1, stderr=away), recorded("4"))
+    with pytest.raises(UnavailableError):
+        slurm.find(TAG, since=NOON)
+
+
+def test_accounting_is_asked_in_chunks_of_three_hundred() -> None:
+    ids = [SlurmId(str(number)) for number in range(1, 702)]
+    slurm, runner = scheduler(recorded("1"), recorded("301"), recorded("601"))
+    records = slurm.accounting(ids, since=NOON)
+    assert records is not None
+    assert [it.slurm_id for it in records] == ["1", "301", "601"]
+    asked = [it.argv[it.argv.index("--jobs") + 1].split(",") for it in runner.commands]
+    assert [len(it) for it in asked] == [300, 300, 101]
+    assert [it for chunk in asked for it in chunk] == ids
+
+
+def test_one_chunk_without_an_answer_leaves_no_answer() -> None:
+    ids = [SlurmId(str(number)) for number in range(1, 400)]
+    slurm, _ = scheduler(recorded("1"), DOWN)
+    with pytest.raises(UnavailableError):
+        slurm.accounting(ids, since=NOON)
+
+
+def test_accounting_that_is_off_answers_none() -> None:
+    slurm, _ = scheduler(OFF)
+    assert slurm.accounting([SlurmId("1")], since=NOON) is None
+
+
+def test_a_federated_jobs_record_bears_the_id_that_it_was_asked_by() -> None:
+    slurm, _ = scheduler(recorded("5"))
+    records = slurm.accounting([SlurmId("5;east")], since=NOON)
+    assert records is not None
+    assert [it.slurm_id for it in records] == ["5;east"]
+
+
+def test_a_refused_cancellation_is_left_to_the_jobs_state() -> None:
+    denied = "scancel: error: Kill job error on job id 3: Access/permission denied\n"
+    slurm, runner = scheduler(completed(1, stderr=denied))
+    slurm.cancel(SlurmId("3"))
+    assert runner.commands[0].argv[-2:] == ("scancel", "3")

@@ -9,10 +9,11 @@ from .slurm_config import can_limit_rates
 
 def prepare(options: Options) -> None:
     """Install and make what is missing; quick when nothing is."""
-    packages.install(accounting=options.accounting)
+    with packages.nothing_starts_at_boot():
+        packages.install(accounting=options.accounting)
+        install.install_runtimes(progress)
     _check(options)
     users.settle()
-    install.install_runtimes(progress)
     images.build_images(CACHE, progress)
 
 

@@ -1,8 +1,8 @@
 """The Debian packages that the testbed's parts come from."""
 
-import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .console import SetupFailed
@@ -21,31 +21,31 @@ _ALWAYS = (
     "util-linux",
 )
 _ACCOUNTING = ("mariadb-client", "mariadb-server", "slurmdbd")
-# What these packages would start at the machine's next boot.
-_UNITS = (
-    "epmd.service",
-    "epmd.socket",
-    "mariadb.service",
-    "munge.service",
-    "rabbitmq-server.service",
-    "slurmctld.service",
-    "slurmd.service",
-    "slurmdbd.service",
-    "ssh.service",
-)
+# Where Debian notes what starts at the next boot: for systemd, and for sysvinit.
+_UNIT_LINKS = "systemd/system/*.wants/*"
+_SCRIPT_LINKS = "rc2.d/S[0-9][0-9]*"
 _SHELL = 'for file in progress root apt; do . "$1/$file.sh"; done; shift; apt_ensure "$@"'
 
 
-def install(*, accounting: bool) -> None:
-    """Install what is missing; no system service starts, now or at the next boot.
+@contextmanager
+def nothing_starts_at_boot() -> Iterator[None]:
+    """Services of packages that are installed meanwhile stay off at the machine's next boot.
 
-    Services of packages that were there before keep their settings.
+    Those of packages that were there before keep their settings.
     """
+    units, scripts = _units_at_boot(), _scripts_at_boot()
+    try:
+        yield
+    finally:
+        _disable(_units_at_boot() - units, _scripts_at_boot() - scripts)
+
+
+def install(*, accounting: bool) -> None:
+    """Install what is missing, without starting any system service."""
     wanted = _ALWAYS + (_ACCOUNTING if accounting else ())
     missing = _missing(wanted)
     if not missing:
         return
-    before = set(_installed_units())
     library = Path(__file__).resolve().parents[1] / "lib"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", _SHELL, "testbed", str(library), *missing], check=False
@@ -56,7 +56,6 @@ def install(*, accounting: bool) -> None:
             f"these packages are not installed: {' '.join(missing)}",
             hint="apt-get's own words are above; does `apt-get update` work?",
         )
-    _disable([unit for unit in _installed_units() if unit not in before])
 
 
 def _missing(packages: Sequence[str]) -> list[str]:
@@ -68,16 +67,22 @@ def _missing(packages: Sequence[str]) -> list[str]:
     return [package for package in packages if f"{package} installed" not in rows]
 
 
-def _installed_units() -> list[str]:
-    folders = (Path("/lib/systemd/system"), Path("/usr/lib/systemd/system"))
-    return [unit for unit in _UNITS if any((folder / unit).exists() for folder in folders)]
+def _units_at_boot() -> set[str]:
+    return {link.name for link in Path("/etc").glob(_UNIT_LINKS)}
 
 
-def _disable(units: Sequence[str]) -> None:
-    if units and shutil.which("systemctl"):
-        went_well, answer = ask(["systemctl", "--quiet", "disable", *units], seconds=60)
+def _scripts_at_boot() -> set[str]:
+    return {link.name[len("S01") :] for link in Path("/etc").glob(_SCRIPT_LINKS)}
+
+
+def _disable(units: set[str], scripts: set[str]) -> None:
+    """Keep what was just installed from starting at the next boot; works without systemd, too."""
+    commands = [["deb-systemd-helper", "disable", unit] for unit in sorted(units)]
+    commands += [["update-rc.d", script, "disable"] for script in sorted(scripts)]
+    for argv in commands:
+        went_well, answer = ask(argv, seconds=60)
         if not went_well:
             raise SetupFailed(
-                f"the packages' services could not be disabled: {answer}",
-                hint=f"do it by hand: systemctl disable {' '.join(units)}",
+                f"a service of the new packages would start at the next boot: {answer}",
+                hint=f"do it by hand: {' '.join(argv)}",
             )

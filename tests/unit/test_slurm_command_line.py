@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.core.errors import UnavailableError
@@ -135,3 +136,27 @@ def test_a_refused_cancellation_is_left_to_the_jobs_state() -> None:
     slurm, runner = scheduler(completed(1, stderr=denied))
     slurm.cancel(SlurmId("3"))
     assert runner.commands[0].argv[-2:] == ("scancel", "3")
+
+
+@pytest.mark.parametrize("command", ["squeue", "sacct"])
+def test_a_row_that_is_not_understood_hides_no_other_and_is_logged(command: str) -> None:
+    good = (queued if command == "squeue" else recorded)("3")
+    slurm, _ = scheduler(completed(stdout=good.stdout + "a line of " + "x" * 1000 + "\n"))
+    with capture_logs() as logged:
+        seen = (
+            slurm.queue() if command == "squeue" else slurm.accounting([SlurmId("3")], since=NOON)
+        )
+    assert [it.slurm_id for it in seen or ()] == ["3"]
+    (entry,) = logged
+    assert entry["event"] == f"{command}_row_not_understood"
+    assert len(entry["row"]) == 200
+
+
+def test_slurm_not_accepting_who_we_are_is_an_alarm() -> None:
+    words = "sbatch: error: Batch job submission failed: Protocol authentication error\n"
+    slurm, _ = scheduler(completed(1, stderr=words))
+    with capture_logs() as logged, pytest.raises(UnavailableError, match="authentication"):
+        slurm.submit("#!/bin/sh\n")
+    assert [(it["event"], it["log_level"]) for it in logged] == [
+        ("slurm_does_not_accept_us", "error")
+    ]

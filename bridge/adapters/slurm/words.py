@@ -39,7 +39,6 @@ TABLE: tuple[tuple[str, Verdict], ...] = (
     ("AssocMaxSubmitJobLimit", Verdict.SITE_FULL),
     ("AssocGrpSubmitJobsLimit", Verdict.SITE_FULL),
     ("Protocol authentication error", Verdict.AUTHENTICATION),
-    # Where the text goes on with "specification" it is about --uid: 22.05's sbatch as root.
     ("Invalid user id", Verdict.AUTHENTICATION),
     ("Authentication credential expired", Verdict.AUTHENTICATION),
     ("Invalid authentication credential", Verdict.AUTHENTICATION),

@@ -16,6 +16,8 @@ STEADY = timedelta(seconds=10)
 """What stood for so long counts as a success."""
 
 _REPLY_CODE = re.compile(r"ConnectionClosed\w*: \((\d{3})\)")
+_DURING_LOGIN = (exceptions.ProbableAuthenticationError, exceptions.ProbableAccessDeniedError)
+"""pika's guesses; only where the broker has said so itself they are more than that."""
 _ACCESS_REFUSED = 403
 _NOT_ALLOWED = 530
 
@@ -61,6 +63,8 @@ def explain(error: BaseException, settings: BrokerSettings) -> Failure:
             f"{settings.virtual_host!r}: it is missing, or not the user's: {_text(cause)}"
         )
         return Failure(words=words, lasting=True)
+    if isinstance(cause, _DURING_LOGIN):
+        return Failure(words=f"{server}: the connection was lost during log-in: {_text(cause)}")
     return Failure(words=f"{server}: {_text(cause)}")
 
 

@@ -1,0 +1,73 @@
+"""What is declared, and what is said when it cannot be."""
+
+from bridge.adapters.rabbitmq.declaration import problem_words
+from bridge.adapters.rabbitmq.topology import (
+    Binding,
+    Exchange,
+    Queue,
+    events_topology,
+    site_topology,
+)
+from bridge.core.settings import BrokerSettings
+
+SETTINGS = BrokerSettings(host="localhost", port=5672, virtual_host="/", user="u", password="p")
+
+
+def test_a_site_has_its_job_queue_and_a_place_for_dead_letters() -> None:
+    assert site_topology(SETTINGS, "vaughan") == (
+        Exchange(name="hpc-bridge.jobs", kind="direct"),
+        Exchange(name="hpc-bridge.events", kind="topic"),
+        Exchange(name="hpc-bridge.dead-letters", kind="direct"),
+        Queue(
+            name="hpc-bridge.dead-letters.vaughan",
+            durable=True,
+            arguments=(("x-queue-type", "quorum"), ("x-delivery-limit", 1_000_000)),
+        ),
+        Binding(
+            queue="hpc-bridge.dead-letters.vaughan",
+            exchange="hpc-bridge.dead-letters",
+            routing_key="vaughan",
+        ),
+        Queue(
+            name="hpc-bridge.jobs.vaughan",
+            durable=True,
+            arguments=(
+                ("x-queue-type", "quorum"),
+                ("x-delivery-limit", 1_000_000),
+                ("x-dead-letter-exchange", "hpc-bridge.dead-letters"),
+                ("x-dead-letter-routing-key", "vaughan"),
+                ("x-dead-letter-strategy", "at-least-once"),
+                ("x-overflow", "reject-publish"),
+            ),
+        ),
+        Binding(queue="hpc-bridge.jobs.vaughan", exchange="hpc-bridge.jobs", routing_key="vaughan"),
+    )
+
+
+def test_a_listener_for_a_while_has_a_queue_that_ends_with_it() -> None:
+    assert events_topology(
+        SETTINGS, queue="q", durable=False, routing_keys=["vaughan.#", "*.failed"]
+    ) == (
+        Exchange(name="hpc-bridge.events", kind="topic"),
+        Queue(name="q", durable=False),
+        Binding(queue="q", exchange="hpc-bridge.events", routing_key="vaughan.#"),
+        Binding(queue="q", exchange="hpc-bridge.events", routing_key="*.failed"),
+    )
+
+
+def test_a_mismatch_names_the_object_what_we_expect_and_what_the_broker_says() -> None:
+    queue = Queue(name="hpc-bridge.jobs.x", durable=True, arguments=(("x-queue-type", "quorum"),))
+    words = problem_words(queue, 406, "PRECONDITION_FAILED - inequivalent arg 'x-queue-type'")
+    assert words == (
+        "queue 'hpc-bridge.jobs.x' (durable; x-queue-type=quorum) exists, but is not what we "
+        "expect; it is used as it is until somebody deletes it. The broker says: 406 "
+        "PRECONDITION_FAILED - inequivalent arg 'x-queue-type'"
+    )
+
+
+def test_a_missing_permission_is_told_as_one() -> None:
+    words = problem_words(Exchange(name="e", kind="topic"), 403, "ACCESS_REFUSED - access to e")
+    assert words == (
+        "exchange 'e' (topic, durable) may not be declared by our user; it is used if it is "
+        "there. The broker says: 403 ACCESS_REFUSED - access to e"
+    )

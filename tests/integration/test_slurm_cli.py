@@ -83,14 +83,15 @@ def test_what_is_no_script_is_refused(slurm: SlurmCommandLine, script: str, word
 
 
 def test_a_limit_on_submitted_jobs_is_a_full_site(slurm: SlurmCommandLine) -> None:
-    script = a_script(a_tag(), FOREVER, "--qos=debug", "--time=1", "--hold")
-    submitted: list[SlurmId] = []
+    tag = a_tag()
+    script = a_script(tag, FOREVER, "--qos=debug", "--time=1", "--hold")
     try:
         with pytest.raises(SiteFullError, match="QOSMaxSubmitJobPerUserLimit"):
-            submitted.extend(slurm.submit(script) for _ in range(DEBUG_JOBS_AT_MOST))
+            for _ in range(DEBUG_JOBS_AT_MOST):
+                slurm.submit(script)
     finally:
         for row in slurm.queue():
-            if row.tag in script:
+            if row.tag == tag:
                 slurm.cancel(row.slurm_id)
 
 

@@ -3,10 +3,12 @@
 import os
 import pwd
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import repeat
 
 import pytest
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
@@ -87,8 +89,7 @@ def test_a_limit_on_submitted_jobs_is_a_full_site(slurm: SlurmCommandLine) -> No
     script = a_script(tag, FOREVER, "--qos=debug", "--time=1", "--hold")
     try:
         with pytest.raises(SiteFullError, match="QOSMaxSubmitJobPerUserLimit"):
-            for _ in range(DEBUG_JOBS_AT_MOST):
-                slurm.submit(script)
+            deque(map(slurm.submit, repeat(script, DEBUG_JOBS_AT_MOST)))
     finally:
         for row in slurm.queue():
             if row.tag == tag:

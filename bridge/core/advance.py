@@ -165,7 +165,6 @@ def _requeue(job: Job, at: datetime, *, restart: int) -> Step:
         ended_at=None,
         slurm_started_at=None,
         nodes=None,
-        pending_reason=None,
         container_exit_code=None,
         exit_code=None,
     )
@@ -269,11 +268,10 @@ def _absent(job: Job, fact: Absent, grace: timedelta) -> Step:
 
 def _by_end_mark(job: Job, at: datetime, exit_code: int) -> Step:
     """The container's own word, where Slurm cannot say any more."""
-    told = replace(job, exit_code=exit_code)
     if exit_code == 0:
-        return _end(told, Phase.FINISHED, at)
+        return _end(job, Phase.FINISHED, at)
     return _end(
-        told,
+        job,
         Phase.FAILED,
         at,
         reason=FailureReason.EXIT_CODE,
@@ -294,7 +292,7 @@ def _start_mark(job: Job, fact: StartMark) -> Step:
             it,
             Phase.RUNNING,
             started_at=fact.started_at,
-            nodes=it.nodes or fact.node,
+            nodes=fact.node,
             pending_reason=None,
             interrupted_since=None,
             absent_since=None,

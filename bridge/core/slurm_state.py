@@ -96,8 +96,9 @@ MEANING: Mapping[SlurmState, Meaning] = MappingProxyType(
 
 FINAL = frozenset({Meaning.COMPLETED, Meaning.FAILED, Meaning.CANCELLED, Meaning.INTERRUPTED})
 
-HOLD_REASON_PREFIX = "JobHeld"
-# squeue(1), "JOB REASON CODES": JobHeldAdmin, JobHeldUser; the state word stays PENDING.
+HOLD_REASONS = ("JobHeld", "JobHold", "launch failed requeued held")
+# squeue(1), "JOB REASON CODES": JobHeldAdmin, JobHeldUser, JobHoldMaxRequeue; the last is what
+# Slurm writes of a job that it could not launch. The state word stays PENDING with all of them.
 
 
 def read_state(text: str) -> SlurmState | None:
@@ -112,5 +113,6 @@ def read_state(text: str) -> SlurmState | None:
 
 def meaning(state: SlurmState, reason: str | None) -> Meaning:
     """What the state says, given Slurm's reason for it."""
-    is_held = MEANING[state] is Meaning.QUEUED and (reason or "").startswith(HOLD_REASON_PREFIX)
+    words = (reason or "").replace("_", " ")
+    is_held = MEANING[state] is Meaning.QUEUED and words.startswith(HOLD_REASONS)
     return Meaning.HELD if is_held else MEANING[state]

@@ -39,6 +39,11 @@ def test_a_requeue_that_nobody_saw_is_known_by_the_new_start() -> None:
     assert (story.job.started_at, story.job.nodes, story.job.restart) == (at(11), "n2", 1)
 
 
+def test_a_new_start_is_noticed_also_after_a_look_that_gave_none() -> None:
+    story = running(seen("RUNNING", 9), seen("RUNNING", 12, start=11))
+    assert story.tells[-2:] == ["requeued", "started"]
+
+
 def test_a_requeue_that_nobody_saw_is_known_even_when_the_new_run_has_ended() -> None:
     story = running(
         end_mark(5, 1), seen("FAILED", 20, code=9, signal=0, start=11, end=15, nodes="n2")

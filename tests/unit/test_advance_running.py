@@ -25,6 +25,17 @@ def test_a_job_that_runs_on_tells_nothing_more() -> None:
     assert story.tells == ["accepted", "queued", "started"]
 
 
+def test_what_slurm_leaves_out_is_not_forgotten() -> None:
+    story = running(seen("RUNNING", 4))
+    assert (story.job.nodes, story.job.slurm_started_at) == ("n1", at(3))
+    story.hears(end_mark(5, 0), seen("COMPLETED", 6))
+    assert (story.job.nodes, story.job.started_at, story.job.ended_at) == ("n1", at(3), at(5))
+
+
+def test_what_slurm_says_of_the_nodes_in_the_end_counts() -> None:
+    assert running(seen("CANCELLED", 9, nodes="n[1-2]")).job.nodes == "n[1-2]"
+
+
 def test_a_short_job_that_was_never_seen_running_has_started_before_it_finished() -> None:
     story = queued(seen("COMPLETED", 9, code=0, signal=0, start=4, end=5, nodes="n1"))
     assert story.tells == ["accepted", "queued", "started", "finished"]
@@ -78,6 +89,11 @@ def test_out_of_memory_is_told_as_that_although_slurm_writes_0_125() -> None:
     assert story.job.signal is None
 
 
+@pytest.mark.parametrize(("signal", "told"), [(0, None), (1, 1), (64, 64), (65, None)])
+def test_only_what_can_be_a_signal_is_told_as_one(signal: int, told: int | None) -> None:
+    assert running(seen("FAILED", 9, code=0, signal=signal)).job.signal == told
+
+
 def test_a_job_at_its_time_limit_fails_with_timeout() -> None:
     story = running(seen("TIMEOUT", 9, code=0, signal=0, end=9))
     assert story.last.reason == "timeout"
@@ -104,6 +120,12 @@ def test_a_failure_after_a_good_container_has_the_exit_code_of_the_batch_script(
     assert story.last.detail == "it exited with 3"
 
 
+def test_the_containers_exit_code_outranks_that_of_the_batch_script() -> None:
+    story = running(end_mark(8, 7), seen("FAILED", 9, code=3))
+    assert story.job.exit_code == 7
+    assert story.last.detail == "it exited with 7"
+
+
 def test_a_container_that_failed_is_never_reported_as_finished() -> None:
     story = running(end_mark(8, 7), seen("COMPLETED", 9, code=0))
     assert story.tells[-1] == "failed"
@@ -127,6 +149,11 @@ def test_a_start_that_slurm_made_up_for_a_job_cancelled_in_the_queue_is_no_start
     assert story.last.detail == "cancelled before it started"
     assert story.job.started_at is None
     assert story.job.ended_at == at(8)
+
+
+def test_a_node_without_a_start_is_no_start() -> None:
+    story = queued(seen("CANCELLED", 9, nodes="n1"))
+    assert story.tells == ["accepted", "queued", "cancelled"]
 
 
 def test_a_deadline_that_passes_in_the_queue_is_no_start() -> None:

@@ -98,7 +98,16 @@ def test_a_flag_that_hides_the_base_state_tells_nothing(word: str) -> None:
         assert story.job == job
 
 
-@pytest.mark.parametrize("reason", ["JobHeldUser", "JobHeldAdmin"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "JobHeldUser",
+        "JobHeldAdmin",
+        "JobHoldMaxRequeue",
+        "launch failed requeued held",
+        "launch_failed_requeued_held",
+    ],
+)
 @pytest.mark.parametrize("word", ["PENDING", "CONFIGURING", "REQUEUE_FED", "EXPEDITING"])
 def test_a_waiting_job_whose_reason_is_a_hold_is_held(word: str, reason: str) -> None:
     assert meaning(SlurmState(word), reason) is Meaning.HELD

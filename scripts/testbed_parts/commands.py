@@ -56,19 +56,11 @@ def _up(root: Path, asked: argparse.Namespace) -> int:
         with machine_locked():
             machine.prepare(options)
         if recorded is not None:
-            _stop_what_is_no_longer_wanted(Site(recorded), options)
+            Site(recorded).make_way_for(options)
         site = Site(layouts.settle(root, options))
         site.up()
     print('next: eval "$(scripts/testbed env)" and submit; scripts/testbed down when done')
     return 0
-
-
-def _stop_what_is_no_longer_wanted(site: Site, options: Options) -> None:
-    wanted = {part.name for part in Site(replace(site.layout, options=options)).parts}
-    for part in reversed(site.parts):
-        if part.name not in wanted and part.processes:
-            progress(f"{part.name}: stopping, it is no longer wanted")
-            part.stop()
 
 
 def _down(root: Path, asked: argparse.Namespace) -> int:

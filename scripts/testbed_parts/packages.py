@@ -1,5 +1,6 @@
 """The Debian packages that the testbed's parts come from."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +22,11 @@ _ALWAYS = (
     "util-linux",
 )
 _ACCOUNTING = ("mariadb-client", "mariadb-server", "slurmdbd")
-# Where Debian notes what starts at the next boot: for systemd, and for sysvinit.
-_UNIT_LINKS = "systemd/system/*.wants/*"
+# Where Debian notes which services start at the next boot: for systemd, and for sysvinit.
+_UNIT_LINKS = (
+    "systemd/system/multi-user.target.wants/*.service",
+    "systemd/system/sockets.target.wants/*.socket",
+)
 _SCRIPT_LINKS = "rc2.d/S[0-9][0-9]*"
 _SHELL = 'for file in progress root apt; do . "$1/$file.sh"; done; shift; apt_ensure "$@"'
 
@@ -68,7 +72,7 @@ def _missing(packages: Sequence[str]) -> list[str]:
 
 
 def _units_at_boot() -> set[str]:
-    return {link.name for link in Path("/etc").glob(_UNIT_LINKS)}
+    return {link.name for pattern in _UNIT_LINKS for link in Path("/etc").glob(pattern)}
 
 
 def _scripts_at_boot() -> set[str]:
@@ -76,8 +80,9 @@ def _scripts_at_boot() -> set[str]:
 
 
 def _disable(units: set[str], scripts: set[str]) -> None:
-    """Keep what was just installed from starting at the next boot; works without systemd, too."""
-    commands = [["deb-systemd-helper", "disable", unit] for unit in sorted(units)]
+    commands: list[list[str]] = []
+    if shutil.which("systemctl"):
+        commands += [["systemctl", "--quiet", "disable", unit] for unit in sorted(units)]
     commands += [["update-rc.d", script, "disable"] for script in sorted(scripts)]
     for argv in commands:
         went_well, answer = ask(argv, seconds=60)

@@ -1,10 +1,11 @@
 """The whole testbed: all parts in the order they start, brought up and taken down."""
 
 import shutil
+from dataclasses import replace
 
 from . import accounting, files, machine, slurm
 from .console import SetupFailed, UsageError, progress
-from .layout import ALICE, CACHE, Layout
+from .layout import ALICE, CACHE, Layout, Options
 from .mariadb import MariaDb
 from .munge import Munge
 from .part import Part
@@ -78,11 +79,26 @@ class Site:
             if isinstance(part, Munge | MariaDb):
                 part.wait_until_ready()
 
-    def down(self) -> None:
-        """Stop every part; jobs that still run are cancelled first."""
+    def make_way_for(self, options: Options) -> None:
+        """Stop the parts that a testbed with these options does not have."""
+        if options.accounting != self.layout.options.accounting and self.slurmctld.processes:
+            # It changes to another state folder: no job may be left behind in this one.
+            self._cancel_jobs()
+            self.slurmctld.stop()
+        wanted = {part.name for part in Site(replace(self.layout, options=options)).parts}
+        for part in reversed(self.parts):
+            if part.name not in wanted and part.processes:
+                progress(f"{part.name}: stopping, it is no longer wanted")
+                part.stop()
+
+    def _cancel_jobs(self) -> None:
         if self.slurmctld.alive and self.slurmctld.probe() is None:
             progress("jobs: cancelling")
             self.slurmctld.cancel_everything(seconds=10)
+
+    def down(self) -> None:
+        """Stop every part; jobs that still run are cancelled first."""
+        self._cancel_jobs()
         for node in self.nodes:
             node.stop()
             node.kill_jobs()

@@ -19,6 +19,7 @@ from .slurm_config import (
     parse_version,
     slurm_conf,
     slurmdbd_conf,
+    state_folder,
 )
 
 # The node's states while it works or could (sinfo(1), NODE STATE CODES).
@@ -51,7 +52,7 @@ def write_configuration(layout: Layout, plugstack: str) -> None:
     for folder in (home, etc, home / "spool", home / "devices"):
         files.folder(folder)
     files.folder(home / "run", owner="slurm")
-    files.folder(home / "state", owner="slurm", mode=0o700)
+    files.folder(state_folder(layout), owner="slurm", mode=0o700)
     for node in layout.node_names:
         files.folder(home / "spool" / node)
     for number in range(GPUS):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from .layout import Layout, Options
 
@@ -49,7 +50,7 @@ def slurm_conf(site: Site) -> str:
         ("CredType", "cred/munge"),
         # A requeued job waits until its old credential has expired: 10 s here, by default 120.
         ("AuthInfo", f"socket={layout.munge_socket},cred_expire=10"),
-        ("StateSaveLocation", home / "state"),
+        ("StateSaveLocation", state_folder(layout)),
         ("SlurmdSpoolDir", home / "spool" / "%n"),
         ("SlurmctldPidFile", home / "run" / "slurmctld.pid"),
         ("SlurmdPidFile", home / "run" / "%n.pid"),
@@ -136,6 +137,16 @@ def _partitions(options: Options) -> list[str]:
         f"PartitionName=cpu Nodes=n[1-{options.nodes}] Default=YES MaxTime=48:00:00 {shared}",
         f"PartitionName=gpu Nodes={GPU_NODE} MaxTime=24:00:00 {shared}",
     ]
+
+
+def state_folder(layout: Layout) -> Path:
+    """The controller's memory: one with accounting and one without.
+
+    A controller that has run without accounting has made up a cluster id, and refuses to work with
+    a slurmdbd that gave out another one ("CLUSTER ID MISMATCH", Slurm 24.11).
+    """
+    name = "state" if layout.options.accounting else "state-without-accounting"
+    return layout.root / "slurm" / name
 
 
 def gres_conf(site: Site) -> str:

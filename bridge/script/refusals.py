@@ -8,6 +8,7 @@ from typing import TypeVar
 from bridge.core.errors import Problem
 from bridge.core.job import JobSpec, Mount, ShellLine
 from bridge.core.site import Runtime, Site, job_folder
+from bridge.script.launcher import launcher
 from bridge.script.words import bind, directive, program_word, volume
 
 _T = TypeVar("_T")
@@ -27,6 +28,8 @@ _NOT_FOR_SHIFTER = ("/etc", "/var", "/dev", "/proc", "/opt/udiImage")
 def refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     """Every reason for which no script of this site can run the job as it is."""
     yield from _command_refusals(spec)
+    if launcher(spec, site):
+        yield from _lone_colons(spec)
     yield from _image_refusals(spec, site)
     yield from _environment_refusals(spec, site)
     yield from _mount_refusals(spec, site)
@@ -55,6 +58,21 @@ def _command_refusals(spec: JobSpec) -> Iterator[Problem]:
         )
     for index, word in enumerate(words):
         yield from _tried(f"command.{index}", program_word, word)
+
+
+def _lone_colons(spec: JobSpec) -> Iterator[Problem]:
+    """After such a word srun starts another program, outside the container (srun(1), ":")."""
+    if isinstance(spec.command, ShellLine):
+        words = {"command": spec.command.text}
+    else:
+        words = {f"command.{index}": it for index, it in enumerate(spec.command.arguments)}
+    for where, word in {**words, "image": spec.image}.items():
+        if word == ":":
+            yield Problem(
+                where=where,
+                what="srun takes a lone ':' for the end of the command; "
+                "write the command as one line of shell",
+            )
 
 
 def _image_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from bridge.core.quantity import write_walltime
 from bridge.core.settings import SiteSettings
 from bridge.core.site import Site, job_folder, spool_folder
 from bridge.script.bash_templates import BashTemplates
+from bridge.script.launcher import launcher
 from bridge.script.refusals import refusals
 from bridge.script.words import comment
 from bridge.shipped import shipped
@@ -131,7 +132,7 @@ def _script_job(spec: JobSpec, site: Site, attempt: int) -> ScriptJob:
         spool=spool_folder(site),
         image=spec.image,
         command=_words(spec.command),
-        launcher=_launcher(spec, site),
+        launcher=launcher(spec, site),
         environment=(*_own_environment(spec, site, folder, attempt), *spec.environment),
         mounts=tuple(_mounts(spec, site, folder)),
         modules=",".join(site.containers.modules) or None,
@@ -152,12 +153,6 @@ def _words(command: Command) -> tuple[str, ...]:
     if isinstance(command, ArgumentList):
         return command.arguments
     return ("sh", "-c", command.text)
-
-
-def _launcher(spec: JobSpec, site: Site) -> tuple[str, ...]:
-    """A batch script runs once, on the first node: only srun starts every task."""
-    several = spec.resources.tasks > 1 or spec.resources.nodes > 1
-    return site.containers.launcher or (("srun",) if several else ())
 
 
 def _own_environment(

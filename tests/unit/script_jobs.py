@@ -12,6 +12,16 @@ from bridge.sites import load_site
 
 JOB_ID = JobId("6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b")
 
+CHARACTERS = "'\"\\$`\n\r\t ;&|()<>*?~!#%{}[]=,:-\x00\x01\x7fé漢\U0001f600\u2028\ufeff"
+EVIL = (
+    *CHARACTERS,
+    *("--", "-rf", "\x1b[31m", "${PATH}", "$'\\n'", "\\\n", "%j", "EOF"),
+    *("$(touch CANARY)", "`touch CANARY`", ";touch CANARY;", "\ntouch CANARY\n"),
+    *("'\ntouch CANARY\n'", '"$(touch CANARY)"', "\n#SBATCH --wrap=evil\n"),
+    *("{{ job }}", "{% raw %}", "{#"),
+)
+"""Pieces of text that some program or other on the way takes apart; one of them is a NUL."""
+
 VARIABLES = {
     "SCRATCH": "/pscratch/sd/a/alice",
     "BRIDGE_AMQP_HOST": "rabbitmq.example.org",

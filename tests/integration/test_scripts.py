@@ -1,0 +1,305 @@
+"""Scripts in the real Slurm, with the real runtimes, as the site's ordinary user."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from slurm_site import eventually
+from testbed import CHECKOUT, Testbed
+from unit.script_jobs import EVIL, deployment, several_nodes, training
+
+from bridge.core.errors import InvalidRequestError
+from bridge.core.job import ArgumentList, Command, JobId, JobKind, JobSpec, Mount, Resources
+from bridge.core.site import Runtime, job_folder, spool_folder
+from bridge.script import job_files
+from bridge.sites import load_site
+
+IMAGES = {
+    Runtime.APPTAINER: "busybox.sif",
+    Runtime.SINGULARITY: "busybox.sif",
+    Runtime.SHIFTER: "docker:testbed/busybox:1",
+}
+RUNTIMES = sorted(IMAGES)
+OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How Slurm says that a job ended."""
+
+    state: str
+    exit_code: str
+
+
+class Desk:
+    """Where the ordinary user submits jobs to a site of their own."""
+
+    def __init__(self, testbed: Testbed, folder: Path, runtime: Runtime) -> None:
+        base = "testbed-shifter" if runtime is Runtime.SHIFTER else "testbed"
+        settings = load_site(CHECKOUT / "site_configs" / f"{base}.yaml", _variables(testbed))
+        containers = replace(settings.site.containers, runtime=runtime)
+        site = replace(settings.site, work_root=str(folder), containers=containers)
+        self.testbed = testbed
+        self.settings = replace(settings, site=site)
+        image = IMAGES[runtime]
+        self.image = image if runtime is Runtime.SHIFTER else str(testbed.images / image)
+
+    def job(self, command: Command, **fields: Any) -> JobSpec:
+        return JobSpec(
+            job_id=JobId(str(uuid4())),
+            name="a test's job (1)",
+            kind=JobKind.OTHER,
+            image=self.image,
+            command=command,
+            **fields,
+        )
+
+    def shell(self, text: str, *words: str, **fields: Any) -> JobSpec:
+        return self.job(ArgumentList(arguments=("sh", "-c", text, "sh", *words)), **fields)
+
+    def prepare(self, spec: JobSpec, attempt: int = 1) -> Path:
+        """The job's folder with its files, as the bridge leaves them."""
+        folder = self.folder(spec)
+        folder.mkdir(exist_ok=True)
+        for name, text in job_files(spec, self.settings, attempt, request=b"{}").items():
+            (folder / name).write_text(text, encoding="utf-8", newline="")
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, self.testbed.user)
+        return folder
+
+    def folder(self, spec: JobSpec) -> Path:
+        return Path(job_folder(self.settings.site, spec.job_id))
+
+    def call(self, *argv: str, **environment: str) -> str:
+        done = subprocess.run(
+            self.testbed.as_user(argv, environment=environment),
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def submit(self, spec: JobSpec, *options: str, **environment: str) -> str:
+        script = self.prepare(spec) / "attempt-1.sbatch"
+        return self.call("sbatch", "--parsable", *options, str(script), **environment)
+
+    def end_of(self, slurm_id: str) -> Ended:
+        """Waits for it."""
+
+        def look() -> Ended | None:
+            shown = self.call("scontrol", "--oneliner", "show", "job", slurm_id)
+            fields = dict(it.split("=", 1) for it in shown.split() if "=" in it)
+            if fields["JobState"] not in OVER:
+                return None
+            return Ended(state=fields["JobState"], exit_code=fields["ExitCode"])
+
+        return eventually(look)
+
+    def run(self, spec: JobSpec, **environment: str) -> Ended:
+        return self.end_of(self.submit(spec, **environment))
+
+    def printed(self, spec: JobSpec, name: str = "stdout") -> str:
+        return (self.folder(spec) / name).read_text(encoding="utf-8")
+
+    def marks(self, spec: JobSpec) -> dict[str, list[str]]:
+        """The marks in the spool: `attempt.restart.word` to what they say."""
+        return {
+            it.name.removeprefix(f"{spec.job_id}."): it.read_text().split()
+            for it in Path(spool_folder(self.settings.site)).iterdir()
+            if it.name.startswith(spec.job_id)
+        }
+
+
+def _variables(testbed: Testbed) -> dict[str, str]:
+    broker = testbed.broker
+    return {
+        "BRIDGE_TESTBED_AMQP_HOST": broker.host,
+        "BRIDGE_TESTBED_AMQP_PORT": str(broker.port),
+        "BRIDGE_TESTBED_AMQP_VHOST": broker.vhost,
+        "BRIDGE_TESTBED_AMQP_USER": broker.user,
+        "BRIDGE_TESTBED_AMQP_PASSWORD_FILE": str(broker.password_file),
+        "BRIDGE_TESTBED_SLURM_CONF": str(testbed.slurm_conf),
+        "BRIDGE_TESTBED_PATH": testbed.path,
+        "BRIDGE_TESTBED_WORK_ROOT": str(testbed.work_root),
+        "BRIDGE_TESTBED_IMAGES": str(testbed.images),
+    }
+
+
+@pytest.fixture
+def desk(testbed: Testbed, user_folder: Path, request: pytest.FixtureRequest) -> Desk:
+    """With Apptainer, unless the test names a runtime."""
+    return Desk(testbed, user_folder, getattr(request, "param", Runtime.APPTAINER))
+
+
+with_every_runtime = pytest.mark.parametrize("desk", RUNTIMES, indirect=True)
+
+
+@with_every_runtime
+def test_sbatch_accepts_scripts_of_every_kind(desk: Desk) -> None:
+    work_root = desk.settings.site.work_root
+    jobs = (
+        training(desk.image, work_root),
+        deployment(desk.image),
+        several_nodes(desk.image),
+    )
+    for spec in jobs:
+        on_gpus = replace(spec.resources, partition="gpu" if spec.resources.gpus else "cpu")
+        script = desk.prepare(replace(spec, resources=on_gpus)) / "attempt-1.sbatch"
+        desk.call("sbatch", "--test-only", str(script))
+
+
+@with_every_runtime
+def test_the_exit_code_of_the_container_is_the_jobs(desk: Desk) -> None:
+    spec = desk.shell("echo to stdout; echo to stderr >&2; pwd; exit 7")
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="7:0")
+    assert desk.printed(spec).splitlines() == ["to stdout", str(desk.folder(spec))]
+    assert "to stderr" in desk.printed(spec, "stderr").splitlines()
+    marks = desk.marks(spec)
+    assert set(marks) == {"1.0.started", "1.0.ended"}
+    assert marks["1.0.started"][1] in {"n1", "n2"}
+    assert marks["1.0.ended"][1] == "7"
+    assert float(marks["1.0.started"][0]) <= float(marks["1.0.ended"][0])
+    for word in ("started", "ended"):
+        copy = (desk.folder(spec) / f"attempt-1.0.{word}").read_text().split()
+        assert copy == marks[f"1.0.{word}"]
+
+
+@with_every_runtime
+def test_evil_text_arrives_byte_for_byte(desk: Desk) -> None:
+    refused = {"\0", ":"} if desk.settings.site.containers.launcher else {"\0"}
+    every = "".join(EVIL).replace("\0", "")
+    texts = [*(it for it in EVIL if it not in refused), "", every, "'x" * 60_000]
+    spec = desk.shell(
+        'cat /proc/self/environ >artifacts/environ; printf "%s\\0" "$@" >artifacts/argv',
+        *texts,
+        environment=tuple((f"V{index}", it) for index, it in enumerate(texts)),
+    )
+    assert desk.run(spec) == Ended(state="COMPLETED", exit_code="0:0")
+    artifacts = desk.folder(spec) / "artifacts"
+    arrived = (artifacts / "argv").read_bytes().split(b"\0")[:-1]
+    assert arrived == [it.encode() for it in texts]
+    pairs = (artifacts / "environ").read_bytes().split(b"\0")[:-1]
+    environment = dict(it.split(b"=", 1) for it in pairs)
+    assert [environment[f"V{index}".encode()] for index in range(len(texts))] == arrived
+    assert environment[b"BRIDGE_JOB_ID"].decode() == spec.job_id
+    assert environment[b"BRIDGE_JOB_DIR"].decode() == str(desk.folder(spec))
+    left = {it.name for it in desk.folder(spec).iterdir()}
+    assert not any("CANARY" in name for name in left)
+    assert "evil" not in desk.call("squeue", "--me", "--noheader", "--states=all", "--format=%k")
+
+
+def test_srun_is_never_given_the_word_after_which_it_starts_another_program(desk: Desk) -> None:
+    """`srun shifter ... : touch x` would run touch on the node itself."""
+    spec = desk.shell("true", ":", "touch", "x", resources=Resources(tasks=2))
+    with pytest.raises(InvalidRequestError, match=r"^command\.4: srun takes a lone ':'"):
+        desk.prepare(spec)
+
+
+@with_every_runtime
+def test_a_job_finds_its_parameters_and_leaves_results(desk: Desk) -> None:
+    spec = desk.shell(
+        'cat "$BRIDGE_PARAMS" >"$BRIDGE_ARTIFACTS/copy"; echo "{}" >"$BRIDGE_PROGRESS"',
+        parameters="epochs: 3\n",
+    )
+    assert desk.run(spec).state == "COMPLETED"
+    assert desk.printed(spec, "artifacts/copy") == "epochs: 3\n"
+    assert desk.printed(spec, "progress.jsonl") == "{}\n"
+
+
+@pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SINGULARITY], indirect=True)
+def test_mounts_arrive_where_they_should_whatever_they_are_called(desk: Desk) -> None:
+    source = Path(desk.settings.site.work_root) / "it's $(id) `#1`;(&)*?é"
+    for name in ("one", "two"):
+        (source / name).mkdir(parents=True)
+        (source / name / "file").write_text(name)
+        shutil.chown(source / name, desk.testbed.user)
+    spec = desk.shell(
+        'cat "$1/file" "$2/file"; touch "$1/new"; touch "$2/new"',
+        "/new/place $HOME",
+        "/opt/it's",
+        mounts=(
+            Mount(source=str(source / "one"), target="/new/place $HOME", read_only=True),
+            Mount(source=str(source / "two"), target="/opt/it's"),
+        ),
+    )
+    desk.run(spec)
+    assert desk.printed(spec) == "onetwo"
+    assert "Read-only" in desk.printed(spec, "stderr")
+    assert not (source / "one" / "new").exists()
+    assert (source / "two" / "new").exists()
+
+
+def test_of_two_slurm_jobs_of_one_attempt_one_runs(desk: Desk) -> None:
+    spec = desk.shell("echo ran >>artifacts/runs; sleep 1")
+    script = str(desk.prepare(spec) / "attempt-1.sbatch")
+    submitted = [desk.call("sbatch", "--parsable", script) for _ in range(2)]
+    ends = {desk.end_of(it) for it in submitted}
+    assert ends == {
+        Ended(state="COMPLETED", exit_code="0:0"),
+        Ended(state="FAILED", exit_code="75:0"),
+    }
+    assert desk.printed(spec, "artifacts/runs") == "ran\n"
+    assert set(desk.marks(spec)) == {"1.0.started", "1.0.ended"}
+    assert "runs nothing" in desk.printed(spec, "stderr")
+
+
+def test_a_requeued_job_keeps_its_claim_and_runs_again(desk: Desk) -> None:
+    spec = desk.shell(
+        "echo ran >>artifacts/runs; [ -e again ] && exit 0; touch again; exec sleep 600"
+    )
+    slurm_id = desk.submit(spec)
+    eventually((desk.folder(spec) / "again").exists)
+    desk.call("scontrol", "requeue", slurm_id)
+    eventually(lambda: "1.1.ended" in desk.marks(spec))
+    assert desk.end_of(slurm_id) == Ended(state="COMPLETED", exit_code="0:0")
+    assert desk.printed(spec, "artifacts/runs") == "ran\nran\n"
+    assert {"1.0.started", "1.1.started", "1.1.ended"} <= set(desk.marks(spec))
+    assert desk.marks(spec)["1.1.ended"][1] == "0"
+    assert "runs nothing" not in desk.printed(spec, "stderr")
+
+
+@with_every_runtime
+@pytest.mark.parametrize("signal", ["USR1", "USR2", "INT", "TERM"])
+def test_a_signal_to_the_script_reaches_the_container(desk: Desk, signal: str) -> None:
+    spec = desk.shell(
+        f"trap 'echo {signal} >artifacts/got; exit 3' {signal}; touch artifacts/ready; "
+        "while :; do sleep 0.2; done"
+    )
+    slurm_id = desk.submit(spec)
+    eventually((desk.folder(spec) / "artifacts" / "ready").exists)
+    desk.call("scancel", "--batch", f"--signal={signal}", slurm_id)
+    assert desk.end_of(slurm_id) == Ended(state="FAILED", exit_code="3:0")
+    assert desk.printed(spec, "artifacts/got") == f"{signal}\n"
+    assert desk.marks(spec)["1.0.ended"][1] == "3"
+
+
+@with_every_runtime
+def test_nothing_of_the_submitters_environment_gets_into_the_job(desk: Desk) -> None:
+    spec = desk.shell("cat /proc/self/environ >artifacts/environ")
+    assert desk.run(spec, HPC_BRIDGE_SECRET="hunter2").state == "COMPLETED"
+    assert "hunter2" not in desk.printed(spec, "artifacts/environ")
+
+
+def test_the_name_that_people_gave_is_the_comment(desk: Desk) -> None:
+    slurm_id = desk.submit(desk.shell("true"))
+    told = desk.call("squeue", "--noheader", "--states=all", "--format=%k", f"--jobs={slurm_id}")
+    assert told == "a test_s job (1)"
+    desk.end_of(slurm_id)
+
+
+@pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SHIFTER], indirect=True)
+def test_every_task_gets_its_container_and_its_processors(desk: Desk) -> None:
+    spec = desk.shell(
+        'echo "$GREETING $(grep Cpus_allowed_list /proc/self/status | wc -l)"',
+        environment=(("GREETING", "it's me"),),
+        resources=Resources(nodes=2, tasks=4, cpus_per_task=2),
+    )
+    assert desk.run(spec) == Ended(state="COMPLETED", exit_code="0:0")
+    assert desk.printed(spec) == "it's me 1\n" * 4

@@ -196,3 +196,10 @@ def test_the_answer_to_a_hostile_message_stays_short() -> None:
 
 def test_a_field_with_control_characters_is_shown_escaped() -> None:
     assert problem(**{"\x1b[31mred": 1}).startswith("'\\x1b[31mred': unknown field")
+
+
+def test_a_field_is_named_even_when_it_is_called_like_a_word_of_pydantics() -> None:
+    assert problem(**{"[key]": 1}).startswith("[key]: unknown field")
+    assert problem(env={"line": 1}) == "env.line: text is wanted (found 1)"
+    found = problems(message(labels={"[key]": 1}))
+    assert "labels.[key]: text is wanted (found 1)" in found

@@ -17,9 +17,16 @@ from bridge.script.words import bind, directive, volumes
 
 
 class _Generator(CodeGenerator):
-    """`~` makes plain text: Jinja's own would escape for HTML and call the whole safe."""
+    """Jinja's, without the two ways by which it escapes for HTML and calls the whole safe."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        """Constants are quoted when they are printed, like all else."""
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
+        """`~` makes plain text."""
         self.write("str_join((")
         for part in node.nodes:
             self.visit(part, frame)

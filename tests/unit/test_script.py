@@ -1,0 +1,319 @@
+"""What goes into a script, what is refused, and what a site's own templates may change."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from unit.script_jobs import (
+    JOB_ID,
+    deployment,
+    several_nodes,
+    shipped_site,
+    singularity_site,
+    training,
+)
+
+from bridge.core.errors import ConfigurationError, InvalidRequestError
+from bridge.core.job import ArgumentList, JobSpec, Mount, Resources, ShellLine
+from bridge.core.settings import SiteSettings
+from bridge.script import job_files, render
+
+IMAGE = "/testbed/images/a.sif"
+
+
+def lines(text: str) -> list[str]:
+    return text.splitlines()
+
+
+def with_templates(folder: Path, **templates: str) -> SiteSettings:
+    for name, text in templates.items():
+        (folder / f"{name}.sbatch.j2").write_text(text)
+    return replace(shipped_site("testbed"), templates=str(folder))
+
+
+def problems(spec: JobSpec, settings: SiteSettings) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidRequestError) as refusal:
+        render(spec, settings, 1)
+    assert refusal.value.job_id == JOB_ID
+    return [(it.where, it.what) for it in refusal.value.problems]
+
+
+# --- directives
+
+
+def test_what_the_job_asks_for_comes_before_the_sites_defaults() -> None:
+    asked = Resources(
+        partition="gpu", qos="debug", account="imaging", walltime=timedelta(days=1, seconds=1)
+    )
+    script = lines(render(replace(deployment(IMAGE), resources=asked), shipped_site("testbed"), 1))
+    assert "#SBATCH --partition=gpu" in script
+    assert "#SBATCH --qos=debug" in script
+    assert "#SBATCH --account=imaging" in script
+    assert "#SBATCH --time=1-00:00:01" in script
+
+
+def test_what_nobody_says_is_left_to_slurm() -> None:
+    script = render(deployment("/images/a.sif"), shipped_site("vaughan-als"), 1)
+    for option in ("partition", "qos", "account", "constraint", "mem", "gpus-per-node"):
+        assert f"--{option}" not in script
+
+
+def test_the_tag_names_the_attempt_and_so_do_claim_and_marks() -> None:
+    script = render(deployment(IMAGE), shipped_site("testbed"), 3)
+    assert f"#SBATCH --job-name=hpc-bridge-{JOB_ID}-3" in lines(script)
+    assert "claim=attempt-3.claim" in lines(script)
+    assert f"{JOB_ID}.3.$restart.$1" in script
+
+
+def test_directives_and_setup_of_the_site_stand_as_they_were_written() -> None:
+    settings = shipped_site("testbed")
+    site = replace(
+        settings.site, directives=("--exclusive", "--licenses=a&b"), setup=('x="$(date)"', "# 'y")
+    )
+    script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
+    assert "#SBATCH --exclusive" in script
+    assert "#SBATCH --licenses=a&b" in script
+    assert script[script.index('x="$(date)"') + 1] == "# 'y"
+
+
+def test_shifters_modules_are_one_option() -> None:
+    settings = shipped_site("testbed-shifter")
+    containers = replace(settings.site.containers, modules=("gpu", "mpich"))
+    site = replace(settings.site, containers=containers)
+    script = render(deployment("docker:a/b:1"), replace(settings, site=site), 1)
+    assert "#SBATCH --module=gpu,mpich" in lines(script)
+
+
+def test_a_folder_that_all_containers_see_is_not_mounted_again() -> None:
+    spec = replace(
+        deployment("docker:a/b:1"),
+        mounts=(
+            Mount(source="/testbed/work/x", target="/testbed/work/x"),
+            Mount(source="/testbed/work/y", target="/data"),
+        ),
+    )
+    script = render(spec, shipped_site("testbed-shifter"), 1)
+    # The job's own folder is below <work root>/shifter, which containers see as well.
+    assert "#SBATCH --volume=/testbed/work/y:/data" in lines(script)
+
+
+def test_gpus_bring_the_flag_of_the_site() -> None:
+    flag = "    --nv"
+    settings = shipped_site("testbed")
+    assert flag in lines(render(training(IMAGE, "/testbed/work/code"), settings, 1))
+    assert flag not in lines(render(deployment(IMAGE), settings, 1))
+
+
+def test_jobs_of_several_nodes_start_through_srun() -> None:
+    assert "    srun" in lines(render(several_nodes(IMAGE), shipped_site("testbed"), 1))
+    assert "    srun" not in lines(render(deployment(IMAGE), shipped_site("testbed"), 1))
+
+
+def test_further_options_of_the_runtime_come_before_the_image() -> None:
+    settings = shipped_site("testbed")
+    containers = replace(settings.site.containers, options=("--workdir", "/tmp/a b"))
+    site = replace(settings.site, containers=containers)
+    script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
+    at = script.index("    --workdir")
+    assert script[at + 1 : at + 3] == ["    '/tmp/a b'", f"    {IMAGE}"]
+
+
+# --- the files
+
+
+def test_the_folder_gets_the_request_the_script_and_the_parameters() -> None:
+    spec, settings = training(IMAGE, "/testbed/work/code"), shipped_site("testbed")
+    files = job_files(spec, settings, 2, request='{"é": 1}'.encode())
+    assert files == {
+        "job.json": '{"é": 1}',
+        "params.yaml": "epochs: 25\n",
+        "attempt-2.sbatch": render(spec, settings, 2),
+    }
+
+
+def test_a_job_without_parameters_gets_no_file_for_them() -> None:
+    files = job_files(deployment(IMAGE), shipped_site("testbed"), 1, request=b"{}")
+    assert set(files) == {"job.json", "attempt-1.sbatch"}
+    assert "BRIDGE_PARAMS" not in files["attempt-1.sbatch"]
+
+
+# --- refusals
+
+
+def test_every_reason_is_told_at_once() -> None:
+    spec = replace(
+        deployment(IMAGE),
+        image="-x",
+        command=ArgumentList(arguments=("-c", "a\0b")),
+        environment=(("BRIDGE_X", "1"), ("A-B", "1"), ("HOME", "/x"), ("OK", "y" * 140_000)),
+        mounts=(Mount(source="/a:b", target="/c"), Mount(source="/a", target="/proc/x")),
+        resources=Resources(qos="a b\n#SBATCH --x"),
+    )
+    assert [where for where, _ in problems(spec, shipped_site("testbed"))] == [
+        "command.0",
+        "command.1",
+        "image",
+        "env.BRIDGE_X",
+        "env.A-B",
+        "env.HOME",
+        "env.OK",
+        "mounts.0",
+        "mounts.1.target",
+        "resources.qos",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/a:b", "/a,b", "/a\\b", '/a"b', "/a\nb"])
+def test_what_apptainer_would_take_apart_is_not_mounted(path: str) -> None:
+    for settings in (shipped_site("testbed"), singularity_site()):
+        for mount in (Mount(source=path, target="/x"), Mount(source="/x", target=path)):
+            [(where, what)] = problems(replace(deployment(IMAGE), mounts=(mount,)), settings)
+            assert where == "mounts.0"
+            assert "cannot be mounted" in what
+
+
+@pytest.mark.parametrize("path", ["/a:b", "/a;b", "/a'b", '/a"b', "/a\\b", "/a%b", "/é", "/a\nb"])
+def test_what_shifter_would_take_apart_is_not_mounted(path: str) -> None:
+    spec = replace(deployment("docker:a/b:1"), mounts=(Mount(source=path, target="/x"),))
+    [(where, _)] = problems(spec, shipped_site("testbed-shifter"))
+    assert where == "mounts.0"
+
+
+@pytest.mark.parametrize(
+    "target", ["/etc", "/etc/x", "/var/lib", "/opt", "/opt/udiImage/x", "/proc", "/dev/shm", "/"]
+)
+def test_shifter_mounts_nothing_over_its_own_places(target: str) -> None:
+    spec = replace(deployment("docker:a/b:1"), mounts=(Mount(source="/x", target=target),))
+    [(where, what)] = problems(spec, shipped_site("testbed-shifter"))
+    assert where == "mounts.0.target"
+    assert what == f"nothing can be mounted at {target} with shifter"
+
+
+@pytest.mark.parametrize("target", ["/var/tmp/x", "/opt/x", "/data"])
+def test_shifter_mounts_elsewhere(target: str) -> None:
+    spec = replace(deployment("docker:a/b:1"), mounts=(Mount(source="/x", target=target),))
+    script = render(spec, shipped_site("testbed-shifter"), 1)
+    assert f"#SBATCH --volume=/x:{target}" in lines(script)
+
+
+def test_nothing_is_mounted_over_the_jobs_own_folder() -> None:
+    target = f"/testbed/work/{JOB_ID}/artifacts"
+    spec = replace(deployment(IMAGE), mounts=(Mount(source="/testbed/work", target=target),))
+    [(where, what)] = problems(spec, shipped_site("testbed"))
+    assert (where, what) == ("mounts.0.target", "lies in the job's own folder")
+
+
+@pytest.mark.parametrize(
+    ("site", "name"),
+    [
+        ("testbed", "HOME"),
+        ("testbed", "EUID"),
+        ("testbed", "LD_LIBRARY_PATH"),
+        ("testbed", "APPTAINER_BIND"),
+        ("testbed", "SINGULARITY_NAME"),
+        ("testbed-shifter", "LD_PRELOAD"),
+        ("testbed-shifter", "TMPDIR"),
+    ],
+)
+def test_variables_that_would_not_arrive_are_refused(site: str, name: str) -> None:
+    spec = replace(deployment("docker:a/b:1"), environment=((name, "x"),))
+    [(where, what)] = problems(spec, shipped_site(site))
+    assert where == f"env.{name}"
+    assert "set it inside the command" in what
+
+
+@pytest.mark.parametrize("word", ["", "-c", "--", "-"])
+def test_a_command_begins_with_a_program(word: str) -> None:
+    spec = replace(deployment(IMAGE), command=ArgumentList(arguments=(word, "x")))
+    [(where, _)] = problems(spec, shipped_site("testbed"))
+    assert where == "command.0"
+
+
+@pytest.mark.parametrize("command", [ShellLine(text=":"), ArgumentList(arguments=("a", ":", "b"))])
+def test_a_lone_colon_is_refused_where_srun_would_see_it(
+    command: ShellLine | ArgumentList,
+) -> None:
+    spec = replace(deployment("docker:a/b:1"), command=command)
+    [(where, _)] = problems(spec, shipped_site("testbed-shifter"))
+    assert where.startswith("command")
+    assert render(spec, shipped_site("testbed"), 1)
+
+
+# --- a site's own templates
+
+
+def test_a_site_may_change_one_block_and_keep_the_rest(tmp_path: Path) -> None:
+    settings = with_templates(
+        tmp_path,
+        apptainer="""\
+{% extends "bridge/apptainer.sbatch.j2" %}
+{% block container_options %}
+    --nvccli
+{{ super() }}{% endblock %}
+""",
+    )
+    changed = lines(render(deployment(IMAGE), settings, 1))
+    ours = lines(render(deployment(IMAGE), shipped_site("testbed"), 1))
+    at = changed.index("    --nvccli")
+    assert changed[:at] + changed[at + 1 :] == ours
+
+
+def test_a_sites_base_is_the_base_of_ours_too(tmp_path: Path) -> None:
+    settings = with_templates(
+        tmp_path,
+        base='{% extends "bridge/base.sbatch.j2" %}\n{% block setup %}echo here\n{% endblock %}\n',
+    )
+    script = lines(render(deployment(IMAGE), settings, 1))
+    assert "echo here" in script
+    assert "    apptainer exec" in script
+
+
+@pytest.mark.parametrize(
+    ("template", "printed"),
+    [
+        ("{{ job.command[0] }}", "'$(id) & '\"'\"'<'"),
+        ('{{ "a" ~ job.command[0] }}', "'a$(id) & '\"'\"'<'"),
+        ('{{ "a" + job.command[0] }}', "'a$(id) & '\"'\"'<'"),
+        ('{{ "a %s" % job.command[0] }}', "'a $(id) & '\"'\"'<'"),
+        ("{% set it %}-{{ job.command[0] }}{% endset %}{{ it }}", "-'$(id) & '\"'\"'<'"),
+        (
+            "{% macro m(it) %}[{{ it }}]{% endmacro %}{{ m(job.command[0]) }}",
+            "['$(id) & '\"'\"'<']",
+        ),
+        # What was safe is plain text again, and quoted as a whole, when something is added to it.
+        ('{% set it %}a b{% endset %}{{ it ~ "$x" }}', "'a b$x'"),
+        ('{% set it %}a b{% endset %}{{ it + "$x" }}', "'a b$x'"),
+        ('{% set it %}a %s{% endset %}{{ it % "$x" }}', "'a $x'"),
+        ("{{ '' }}|{{ 7 }}|{{ -1 }}|{{ 'a&' }}|{{ 'a ' ~ 'b' }}", "''|7|-1|'a&'|'a b'"),
+        ("{% for it in [1, 2] %}{{ loop.index }}{% endfor %}", "12"),
+    ],
+)
+def test_every_value_that_a_template_prints_is_quoted(
+    template: str, printed: str, tmp_path: Path
+) -> None:
+    spec = replace(deployment(IMAGE), command=ArgumentList(arguments=("$(id) & '<",)))
+    assert render(spec, with_templates(tmp_path, apptainer=template), 1) == printed
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("a\n{% if %}", r"apptainer\.sbatch\.j2:2: "),
+        ("{{ job.nothing }}", "nothing"),
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{{ job.command }}", "neither text nor a number"),
+        ("{{ job.gpus > 0 }}", "neither text nor a number"),
+        ("{{ none }}", "neither text nor a number"),
+        ("{{ job.folder | safe }}", "No filter named 'safe'"),
+        ('{% extends "none.j2" %}', "none.j2"),
+        ("{{ job.__class__.__mro__ }}", "unsafe|undefined"),
+        ('{{ "a\nb" | directive }}', "cannot stand in an #SBATCH line"),
+    ],
+)
+def test_a_template_that_is_wrong_is_the_sites_mistake(
+    template: str, told: str, tmp_path: Path
+) -> None:
+    settings = with_templates(tmp_path, apptainer=template)
+    with pytest.raises(ConfigurationError, match=told):
+        render(deployment(IMAGE), settings, 1)

@@ -143,6 +143,12 @@ def test_the_exact_json_of_an_event_does_not_change() -> None:
     }
 
 
+def test_a_job_ended_by_a_signal_tells_which_and_no_exit_code() -> None:
+    data = told(running(seen("FAILED", 9, code=0, signal=15)).last)["data"]
+    assert isinstance(data, dict)
+    assert (data["signal"], data["exit_code"], data["reason"]) == (15, None, "signal")
+
+
 def test_the_fields_of_the_public_event_are_these() -> None:
     assert list(CloudEvent.model_json_schema()["properties"]) == [
         "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "sequence",

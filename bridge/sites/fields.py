@@ -100,31 +100,42 @@ WRITTEN_BY_US = frozenset(
 Duration = Annotated[
     timedelta,
     PlainValidator(_read_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$", "format": "bridge-time"}),
 ]
 """A time such as 500ms, 30s, 5m, 12h or 30d."""
 
 Walltime = Annotated[
     timedelta,
     PlainValidator(_read_site_walltime),
-    WithJsonSchema({"type": "string", "pattern": f"^{_WALLTIME}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_WALLTIME}$", "format": "slurm-time"}),
 ]
 """A time as HH:MM:SS or D-HH:MM:SS, as Slurm writes it."""
 
 Memory = Annotated[
     int,
     PlainValidator(_read_memory),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[MGT]$"}),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[MGT]$", "format": "slurm-size"}),
 ]
 """A size such as 512M, 16G or 1T; the value is in MiB."""
 
-Whole = Annotated[int, BeforeValidator(_number_from_text)]
-Count = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(_number_from_text)]
+SixteenBits = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_number_from_text)]
+"""A port, or a number of messages as AMQP 0-9-1 counts them."""
+Processes = Annotated[int, Field(ge=1, le=64), BeforeValidator(_number_from_text)]
+GpuCount = Annotated[int, Field(ge=0, le=1_000), BeforeValidator(_number_from_text)]
 Switch = Annotated[bool, BeforeValidator(_switch_from_text)]
 Text = Annotated[str, AfterValidator(_without_nul)]
 Line = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_one_line)]
-AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute)]
-PlainPath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_plain_path)]
+AbsolutePath = Annotated[
+    str,
+    Field(min_length=1, max_length=4096, json_schema_extra={"format": "absolute-path"}),
+    AfterValidator(_absolute),
+]
+PlainPath = Annotated[
+    str,
+    Field(min_length=1, max_length=4096, json_schema_extra={"format": "plain-path"}),
+    AfterValidator(_plain_path),
+]
 SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
 TagPrefix = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
 NamespaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]

@@ -12,18 +12,20 @@ from bridge.sites.fields import (
     Directive,
     Duration,
     EnvironmentName,
+    GpuCount,
     Line,
     Memory,
     ModuleName,
     NamespaceName,
     PlainPath,
+    Processes,
     SiteName,
+    SixteenBits,
     SlurmWord,
     Switch,
     TagPrefix,
     Text,
     Walltime,
-    Whole,
 )
 
 
@@ -42,19 +44,21 @@ class SiteSection(_Model):
 class BrokerSection(_Model):
     """Where RabbitMQ is. The password comes from a file or a variable, never from here."""
 
-    host: Line
-    port: Annotated[Whole, Field(ge=1, le=65535)] = Field(
+    host: Line = Field(description="a name or an address")
+    port: SixteenBits = Field(
         default=5672, description="RabbitMQ listens on 5672, and on 5671 for TLS"
     )
-    virtual_host: Line = "/"
-    user: Line
+    virtual_host: Line = Field(default="/", description="where our exchanges and queues live")
+    user: Line = Field(description="may configure, write and read there")
     password_file: AbsolutePath | None = Field(
         default=None, description="its first line is the password; nobody else may read it"
     )
     password: Text | None = Field(
         default=None, description="only as ${NAME}, a variable of the bridge's environment"
     )
-    tls: Switch = False
+    tls: Switch = Field(
+        default=False, description="whether to speak TLS, and check the certificate"
+    )
     certificate_authority: AbsolutePath | None = Field(
         default=None, description="a PEM file; without it, what the system trusts. Needs tls"
     )
@@ -65,7 +69,7 @@ class BrokerSection(_Model):
     namespace: NamespaceName = Field(
         default="hpc-bridge", description="the first word of every exchange and queue name"
     )
-    prefetch: Annotated[Whole, Field(ge=1, le=65535)] = Field(
+    prefetch: SixteenBits = Field(
         default=200, description="how many unsettled messages RabbitMQ may hand the bridge"
     )
 
@@ -89,7 +93,7 @@ class SchedulerSection(_Model):
         description="how long a job may take to show up after sbatch was cut off: twice "
         "slurm.conf's MessageTimeout",
     )
-    parallel_submissions: Annotated[Whole, Field(ge=1, le=64)] = Field(
+    parallel_submissions: Processes = Field(
         default=4, description="how many sbatch may run at once"
     )
     tag_prefix: TagPrefix = Field(
@@ -110,14 +114,18 @@ class JournalSection(_Model):
 class BindRootSection(_Model):
     """A folder of the site below which jobs may mount."""
 
-    path: AbsolutePath
-    read_only: Switch = True
+    path: AbsolutePath = Field(description="the folder, on the site's nodes")
+    read_only: Switch = Field(
+        default=True, description="whether jobs may mount it for reading only"
+    )
 
 
 class ContainersSection(_Model):
     """What runs the containers, which ones, and what they may see of the site."""
 
-    runtime: Annotated[Runtime, Field(strict=False)]
+    runtime: Annotated[Runtime, Field(strict=False)] = Field(
+        description="the command that starts containers on the nodes"
+    )
     images: list[Line] = Field(
         min_length=1, description="patterns as in fnmatch(3); an image must match one of them"
     )
@@ -151,33 +159,35 @@ class ContainersSection(_Model):
 class DefaultsSection(_Model):
     """What a job gets that does not say. What is left out here writes no directive."""
 
-    walltime: Walltime
-    partition: SlurmWord | None = None
-    qos: SlurmWord | None = None
-    account: SlurmWord | None = None
-    constraint: SlurmWord | None = None
+    walltime: Walltime = Field(description="sbatch --time")
+    partition: SlurmWord | None = Field(default=None, description="sbatch --partition")
+    qos: SlurmWord | None = Field(default=None, description="sbatch --qos")
+    account: SlurmWord | None = Field(default=None, description="sbatch --account")
+    constraint: SlurmWord | None = Field(default=None, description="sbatch --constraint")
 
 
 class ChoicesSection(_Model):
     """What a job may choose itself, besides the defaults. What is left out may not be chosen."""
 
-    partitions: list[SlurmWord] = Field(default_factory=list)
-    qos: list[SlurmWord] = Field(default_factory=list)
-    accounts: list[SlurmWord] = Field(default_factory=list)
-    constraints: list[SlurmWord] = Field(default_factory=list)
+    partitions: list[SlurmWord] = Field(
+        default_factory=list, description="for a job's `resources.partition`"
+    )
+    qos: list[SlurmWord] = Field(default_factory=list, description="for `resources.qos`")
+    accounts: list[SlurmWord] = Field(default_factory=list, description="for `resources.account`")
+    constraints: list[SlurmWord] = Field(
+        default_factory=list, description="for `resources.constraint`"
+    )
 
 
 class LimitsSection(_Model):
     """The most that one job may ask for. What is left out is left to Slurm's own limits."""
 
-    nodes: Count | None = None
-    tasks: Count | None = None
-    cpus_per_task: Count | None = None
-    gpus: Annotated[Whole, Field(ge=0, le=1_000)] | None = Field(
-        default=None, description="per node; 0 where there are none"
-    )
+    nodes: Count | None = Field(default=None, description="whole machines")
+    tasks: Count | None = Field(default=None, description="on all nodes together")
+    cpus_per_task: Count | None = Field(default=None, description="for each of the tasks")
+    gpus: GpuCount | None = Field(default=None, description="per node; 0 where there are none")
     memory: Memory | None = Field(default=None, description="per node")
-    walltime: Walltime | None = None
+    walltime: Walltime | None = Field(default=None, description="from start to end")
 
 
 class PollingSection(_Model):

@@ -223,6 +223,12 @@ def test_variables_that_would_not_arrive_are_refused(site: str, name: str) -> No
     assert "set it inside the command" in what
 
 
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    spec = replace(deployment(IMAGE), command=ShellLine(text="echo \ud800"))
+    [(where, what)] = problems(spec, shipped_site("testbed"))
+    assert (where, what) == ("command", "half a surrogate pair is no character")
+
+
 @pytest.mark.parametrize("word", ["", "-c", "--", "-"])
 def test_a_command_begins_with_a_program(word: str) -> None:
     spec = replace(deployment(IMAGE), command=ArgumentList(arguments=(word, "x")))

@@ -345,6 +345,20 @@ def test_a_password_file_that_will_not_do_is_told_why(
     assert "s3cret" not in told
 
 
+def test_a_password_file_that_is_no_text_is_told_so(folder: Path) -> None:
+    (folder / "password").write_bytes(b"\xff\n")
+    text = SMALLEST.replace("password: ${PASSWORD}", f"password_file: {folder}/password")
+    [told] = mistakes(folder, text)
+    assert told.endswith("is not UTF-8 text")
+
+
+def test_an_empty_variable_is_no_password(folder: Path) -> None:
+    path = folder / "site.yaml"
+    path.write_text(SMALLEST)
+    with pytest.raises(ConfigurationError, match=r"broker\.password: the variable is empty"):
+        load_site(path, {"PASSWORD": ""})
+
+
 # --- fields that do not go together
 
 
@@ -382,6 +396,21 @@ def test_a_password_file_that_will_not_do_is_told_why(
             "12:00:00\n",
             "12:00:00\npolling: {shortest: 0s}\n",
             "site.yaml:17: polling.shortest: a time such as 500ms, 30s",
+        ),
+        (
+            "12:00:00\n",
+            "12:00:00\npolling: {longest: 999999999d}\n",
+            "site.yaml:17: polling.longest: too long a time",
+        ),
+        (
+            "12:00:00\n",
+            '12:00:00\nenvironment: {A: "x\\0"}\n',
+            "site.yaml:17: environment.A: a NUL character",
+        ),
+        (
+            "12:00:00\n",
+            "12:00:00\ndirectives: [-q debug]\n",
+            "site.yaml:17: directives.0: a long option of sbatch is wanted",
         ),
         (
             "  user:",

@@ -399,8 +399,8 @@ def test_an_empty_variable_is_no_password(folder: Path) -> None:
         ),
         (
             "12:00:00\n",
-            "12:00:00\npolling: {longest: 999999999d}\n",
-            "site.yaml:17: polling.longest: too long a time",
+            "12:00:00\npolling: {longest: 1000000d}\n",
+            "site.yaml:17: polling.longest: a time such as 500ms",
         ),
         (
             "12:00:00\n",

@@ -236,6 +236,20 @@ def test_mounts_arrive_where_they_should_whatever_they_are_called(desk: Desk) ->
     assert (source / "two" / "new").exists()
 
 
+@pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SINGULARITY], indirect=True)
+def test_no_container_can_turn_slurms_output_elsewhere(desk: Desk) -> None:
+    """After a requeue Slurm would follow a link out of the container, as the user."""
+    spec = desk.shell(
+        "for it in stdout stderr; do "
+        'rm -f $it; mv $it moved; ln -sf /elsewhere $it; echo x >>$it; mv "$PWD" /gone; '
+        "done; echo to stdout; echo to stderr >&2"
+    )
+    assert desk.run(spec).state == "COMPLETED"
+    for name in ("stdout", "stderr"):
+        assert not (desk.folder(spec) / name).is_symlink()
+        assert f"to {name}" in desk.printed(spec, name).splitlines()
+
+
 def test_of_two_slurm_jobs_of_one_attempt_one_runs(desk: Desk) -> None:
     spec = desk.shell("echo ran >>artifacts/runs; sleep 1")
     script = str(desk.prepare(spec) / "attempt-1.sbatch")

@@ -182,6 +182,11 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
         for it in seen
         for word in ("--bind", f"{it.source}:{it.target}" + (":ro" if it.read_only else ""))
     ]
+    binds += [
+        word
+        for it in ("stdout", "stderr")
+        for word in ("--bind", f"{folder}/{it}:{folder}/{it}:ro")
+    ]
     fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder]
     return [runtime, "exec", *fixed, *binds, spec.image, *expected_command(spec)]
 

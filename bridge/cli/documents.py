@@ -1,6 +1,7 @@
 """The files that commands read."""
 
 import json
+import sys
 import uuid
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from bridge.wire.json_text import read_json
 def read_file(path: Path) -> bytes:
     """The bytes of a file, `-` being standard input. Raises InvalidRequestError."""
     try:
-        return Path("/dev/stdin").read_bytes() if str(path) == "-" else path.read_bytes()
+        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     except OSError as error:
         raise InvalidRequestError(Problem(where=str(path), what=str(error.strerror))) from error
 
@@ -28,3 +29,12 @@ def complete(body: bytes) -> tuple[bytes, str]:
         return body, str(data["job_id"])
     job_id = str(uuid.uuid4())
     return json.dumps({**data, "job_id": job_id}).encode(), job_id
+
+
+def id_to_follow(job_id: str) -> str:
+    """The id as it stands in events. Raises InvalidRequestError when no event would bear it."""
+    try:
+        return str(uuid.UUID(job_id))
+    except ValueError as error:
+        what = "a UUID is wanted: events of a job without one cannot be followed"
+        raise InvalidRequestError(Problem(where="job_id", what=what)) from error

@@ -5,7 +5,12 @@ from contextlib import contextmanager
 
 import click
 
-from bridge.core.errors import ConfigurationError, InvalidRequestError, UnavailableError
+from bridge.core.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    SupersededError,
+    UnavailableError,
+)
 
 OK = 0
 JOB_DID_NOT_FINISH = 1
@@ -20,7 +25,8 @@ Exit codes:
   1  the watched job failed, was cancelled or was rejected
   2  the command line is wrong
   3  a file is wrong: the site's YAML or the job
-  4  the broker, the site or the journal cannot be reached, or no bridge serves the site
+  4  the broker or the journal cannot be reached, no bridge serves the site, or `run` ended because
+     another daemon has taken its journal over
   5  `run` was stopped while a command of Slurm still hung; nothing is lost by that
 """
 
@@ -40,5 +46,5 @@ def user_errors() -> Iterator[None]:
         yield
     except (ConfigurationError, InvalidRequestError) as error:
         raise _BadFile("\n".join(map(str, error.problems))) from error
-    except UnavailableError as error:
+    except (UnavailableError, SupersededError) as error:
         raise _Unavailable(str(error)) from error

@@ -1,4 +1,4 @@
-"""The daemon's log: events with fields, for people or for machines."""
+"""Log events with fields on standard error, for people or for machines."""
 
 import logging
 import sys
@@ -23,6 +23,7 @@ def configure_logging(*, as_json: bool, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        # Looked up at each event: who runs a command within another program may lead standard
+        # error elsewhere meanwhile, as click's CliRunner does.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

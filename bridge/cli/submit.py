@@ -1,18 +1,20 @@
 """`hpc-bridge submit`: send a job to a site."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from bridge.cli import exits
-from bridge.cli.options import broker_and_site, broker_option
+from bridge.cli.options import broker_and_site, broker_option, patience_option
 
 
 @click.command(epilog=exits.TABLE)
 @click.argument("site", metavar="SITE")
 @click.argument("job_file", metavar="JOB.json", type=click.Path(path_type=Path))
 @broker_option
+@patience_option
 @click.option("--watch", "follow", is_flag=True, help="Follow the job's events up to its end.")
 @click.option("--json", "as_json", is_flag=True, help="With --watch: one JSON event a line.")
 @click.option(
@@ -22,6 +24,7 @@ def submit(
     site: str,
     job_file: Path,
     broker_url: str | None,
+    patience: timedelta,
     *,
     follow: bool,
     as_json: bool,
@@ -32,24 +35,28 @@ def submit(
     SITE is a site's YAML, or a site's name with --broker. A job without a `job_id` gets a fresh
     one. Prints the job's id as soon as the broker has the job safely.
     """
-    from bridge.cli.documents import complete, read_file
+    from bridge.cli.documents import complete, id_to_follow, read_file
+    from bridge.cli.logs import configure_logging
     from bridge.cli.watch import show_until_over
     from bridge.client import Follower, Submitter
     from bridge.wire.request import read_job
 
+    configure_logging(as_json=False, level="warning")
     with exits.user_errors():
         broker, name = broker_and_site(site, broker_url)
         name = name or site
         body, job_id = complete(read_file(job_file))
         if not unchecked:
             job_id = read_job(body, site=name).job_id
-        with Submitter(broker) as submitter:
+        elif follow:
+            job_id = id_to_follow(job_id)
+        with Submitter(broker, patience=patience) as submitter:
             if not follow:
                 submitter.submit(name, body, job_id=job_id)
                 click.echo(job_id)
                 return
             with Follower(broker, site=name) as follower:
-                follower.wait_until_listening()
+                follower.wait_until_listening(patience)
                 submitter.submit(name, body, job_id=job_id)
                 click.echo(job_id, err=as_json)
                 sys.exit(show_until_over(follower.job(job_id), as_json=as_json))

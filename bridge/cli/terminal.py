@@ -23,12 +23,15 @@ def colour(kind: EventKind) -> str | None:
 
 
 def line(event: CloudEvent) -> str:
-    """An event in one line: local time, site, job, what happened, and what is known of it."""
+    """An event in one line: local time, site, job, what happened, and what is known of it.
+
+    Printable whatever the event holds: who may publish may write anything into it.
+    """
     data = event.data
     time = event.time.astimezone().strftime("%H:%M:%S")
     job = data.job_id or "-"
     details = "  ".join(_details(data))
-    return f"{time}  {data.site}  {job}  {data.event:<9}  {details}".rstrip()
+    return _printable(f"{time}  {data.site}  {job}  {data.event:<9}  {details}".rstrip())
 
 
 def _details(data: EventData) -> Iterator[str]:
@@ -49,9 +52,9 @@ def _details(data: EventData) -> Iterator[str]:
     if data.reason is not None:
         yield f"reason {data.reason}"
     if data.detail:
-        yield printable(data.detail)
+        yield data.detail
 
 
-def printable(text: str) -> str:
-    """The text without what a terminal would obey: it comes from outside."""
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey."""
     return "".join(it if it.isprintable() else "\N{REPLACEMENT CHARACTER}" for it in text)

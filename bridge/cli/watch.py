@@ -1,12 +1,14 @@
 """`hpc-bridge watch`: status events as they come."""
 
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
 from bridge.cli import exits
-from bridge.cli.options import broker_and_site, broker_option
+from bridge.cli.options import broker_and_site, broker_option, patience_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,23 +17,33 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=exits.TABLE)
-@click.argument("job", metavar="[JOB]", required=False)
+@click.argument("job", metavar="[JOB]", required=False, type=click.UUID)
 @broker_option
+@patience_option
 @click.option("--site", metavar="SITE", help="A site's YAML, or the name of the only site to show.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
-def watch(job: str | None, broker_url: str | None, site: str | None, *, as_json: bool) -> None:
+def watch(
+    job: UUID | None,
+    broker_url: str | None,
+    patience: timedelta,
+    site: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Show status events from now on; with a job's id only its own, up to its last one.
 
     Ends with Ctrl-C, or with the job.
     """
+    from bridge.cli.logs import configure_logging
     from bridge.client import Follower
 
+    configure_logging(as_json=False, level="warning")
     with exits.user_errors():
         broker, name = broker_and_site(site, broker_url)
         with Follower(broker, site=name) as follower:
-            follower.wait_until_listening()
+            follower.wait_until_listening(patience)
             click.echo("listening", err=True)
-            events = follower.events() if job is None else follower.job(job.lower())
+            events = follower.events() if job is None else follower.job(str(job))
             try:
                 sys.exit(show_until_over(events, as_json=as_json))
             except KeyboardInterrupt:

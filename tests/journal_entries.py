@@ -7,7 +7,7 @@ from bridge.core.advance import accept, advance
 from bridge.core.facts import Fact
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Event, Job, Step
-from bridge.ports import Acceptance, Change, Rejection
+from bridge.ports import Acceptance, Change, Notice
 from bridge.testing.clock import START
 from bridge.wire.event import Message
 
@@ -16,8 +16,10 @@ def numbered_id(number: int) -> JobId:
     return JobId(str(UUID(int=number)))
 
 
-def a_message(event_id: str, body: bytes = b"{}") -> Message:
-    return Message(event_id=event_id, routing_key="testbed.accepted", body=body)
+def a_message(
+    event_id: str, body: bytes = b"{}", *, routing_key: str = "testbed.accepted"
+) -> Message:
+    return Message(event_id=event_id, routing_key=routing_key, body=body)
 
 
 def an_acceptance(
@@ -32,8 +34,8 @@ def an_acceptance(
     )
 
 
-def a_rejection(name: str = "rejected/testbed/1") -> Rejection:
-    return Rejection(message=a_message(name, b"why"))
+def a_notice(name: str = "rejected/testbed/1", *, routing_key: str = "testbed.rejected") -> Notice:
+    return Notice(message=a_message(name, b"why", routing_key=routing_key))
 
 
 def a_change(job: Job, fact: Fact) -> Change:

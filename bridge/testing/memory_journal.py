@@ -12,7 +12,7 @@ from typing import Self
 from bridge.core.errors import UnavailableError
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job, Phase
-from bridge.ports import Acceptance, Admission, Change, Clock, OutboxEntry, Rejection
+from bridge.ports import Acceptance, Admission, Change, Clock, Notice, OutboxEntry
 from bridge.wire.event import Message
 
 
@@ -31,7 +31,7 @@ class _Event:
 
 
 class MemoryJournal:
-    """IntakeJournal, LifecycleJournal and Outbox; any thread may call it.
+    """All ports of the journal; any thread may call it.
 
     Set `failure` to some words, and every call raises UnavailableError with them until it is None
     again.
@@ -44,16 +44,18 @@ class MemoryJournal:
         self._guard = RLock()
         self._records: dict[JobId, _Record] = {}
         self._events: dict[str, _Event] = {}
+        self._cancels: dict[JobId, datetime] = {}
         self._last_position = 0
 
-    def admit(self, entries: Sequence[Acceptance | Rejection]) -> tuple[Admission, ...]:
-        """See IntakeJournal. Raises ValueError when an event's id is in use already."""
+    def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
+        """See IntakeJournal, NoticeJournal. Raises ValueError when an event's id is in use already."""
         with self._transaction():
             return tuple(map(self._admit, entries))
 
-    def waiting(self, limit: int) -> tuple[Job, ...]:
+    def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """See LifecycleJournal."""
-        return self._in(Phase.ACCEPTED, Phase.SUBMITTING)[:limit]
+        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING)
+        return tuple(it for it in waiting if it.not_before is None or it.not_before <= now)[:limit]
 
     def live(self) -> tuple[Job, ...]:
         """See LifecycleJournal."""
@@ -74,6 +76,27 @@ class MemoryJournal:
         with self._transaction():
             return tuple(it.job.job_id for it in changes if not self._record(it))
 
+    def remember_cancel(self, job_id: JobId, *, at: datetime) -> None:
+        """See CancelJournal."""
+        with self._available():
+            self._cancels.setdefault(job_id, at)
+
+    def cancels(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+        """See CancelJournal."""
+        with self._available():
+            return frozenset(it for it in job_ids if it in self._cancels)
+
+    def cancelling(self) -> tuple[Job, ...]:
+        """See CancelJournal."""
+        return tuple(it for it in self.live() if it.cancel_requested_at is not None)
+
+    def last_notice(self, routing_keys: Sequence[str]) -> str | None:
+        """See NoticeJournal."""
+        with self._available():
+            newest = self._newest_notices()
+            found = {newest[it]: it for it in routing_keys if it in newest}
+            return found[max(found)] if found else None
+
     def unsent(self, limit: int) -> tuple[OutboxEntry, ...]:
         """See Outbox."""
         with self._available():
@@ -91,7 +114,8 @@ class MemoryJournal:
     def prune(self, before: datetime) -> int:
         """Forget jobs that are over, last changed before then, and all of whose events are sent.
 
-        Rejections that were sent before then go too. Returns how many of both are gone.
+        Notices that were sent before then go too, but for the newest of each routing key, and so
+        do cancels that were remembered before then. Returns how many of all these are gone.
         """
         with self._available():
             untold = {it.job_id for it in self._events.values() if it.sent_at is None}
@@ -100,19 +124,24 @@ class MemoryJournal:
                 for job_id, it in self._records.items()
                 if it.job.is_over and it.changed_at < before and job_id not in untold
             }
-            rejections = {
+            newest = set(self._newest_notices().values())
+            notices = {
                 event_id
                 for event_id, it in self._events.items()
                 if it.job_id is None and it.sent_at is not None and it.sent_at < before
+                if it.entry.position not in newest
             }
+            cancels = {job_id for job_id, at in self._cancels.items() if at < before}
             for job_id in jobs:
                 del self._records[job_id]
+            for job_id in cancels:
+                del self._cancels[job_id]
             self._events = {
                 event_id: it
                 for event_id, it in self._events.items()
-                if it.job_id not in jobs and event_id not in rejections
+                if it.job_id not in jobs and event_id not in notices
             }
-            return len(jobs) + len(rejections)
+            return len(jobs) + len(notices) + len(cancels)
 
     def close(self) -> None:
         """Every later call raises UnavailableError."""
@@ -150,8 +179,13 @@ class MemoryJournal:
         with self._available():
             return tuple(it.job for it in self._records.values() if it.job.phase in phases)
 
-    def _admit(self, entry: Acceptance | Rejection) -> Admission:
-        if isinstance(entry, Rejection):
+    def _newest_notices(self) -> dict[str, int]:
+        """By routing key, the position of its newest notice."""
+        notices = (it.entry for it in self._events.values() if it.job_id is None)
+        return {it.message.routing_key: it.position for it in notices}
+
+    def _admit(self, entry: Acceptance | Notice) -> Admission:
+        if isinstance(entry, Notice):
             if entry.message.event_id in self._events:
                 return Admission.DUPLICATE
             self._tell(entry.message, None)

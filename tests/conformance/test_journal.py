@@ -1,6 +1,6 @@
 """What every journal keeps to: the one in SQLite, in both of its modes, and the one in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 from typing import Protocol
 
 import pytest
-from journal_entries import a_change, a_message, a_rejection, an_acceptance, numbered_id
+from journal_entries import a_change, a_message, a_notice, an_acceptance, numbered_id
 
 from bridge.adapters.sqlite_journal import LockTerms, open_journal
 from bridge.core.errors import UnavailableError
@@ -17,7 +17,14 @@ from bridge.core.facts import EndMark, Refused, StartMark, SubmissionBegun, Subm
 from bridge.core.job import SlurmId
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.settings import JournalSettings
-from bridge.ports import Admission, Change, IntakeJournal, LifecycleJournal, Outbox
+from bridge.ports import (
+    Admission,
+    CancelJournal,
+    Change,
+    IntakeJournal,
+    LifecycleJournal,
+    Outbox,
+)
 from bridge.testing.clock import START, FakeClock
 from bridge.testing.memory_journal import MemoryJournal
 
@@ -26,7 +33,8 @@ BEGUN = SubmissionBegun(at=START)
 REFUSED = Refused(at=START, words="no")
 
 
-class Journal(IntakeJournal, LifecycleJournal, Outbox, Protocol):
+class Journal(IntakeJournal, LifecycleJournal, CancelJournal, Outbox, Protocol):
+    def last_notice(self, routing_keys: Sequence[str]) -> str | None: ...
     def prune(self, before: datetime) -> int: ...
     def close(self) -> None: ...
 
@@ -37,14 +45,13 @@ def clock() -> FakeClock:
 
 
 def _in_wal(folder: Path, clock: FakeClock) -> Journal:
-    return open_journal(JournalSettings(path=str(folder / "j")), clock=clock, disk="local")
+    return open_journal(JournalSettings(path=str(folder / "j"), disk="local"), clock=clock)
 
 
 def _on_network(folder: Path, clock: FakeClock) -> Journal:
     return open_journal(
-        JournalSettings(path=str(folder / "j")),
+        JournalSettings(path=str(folder / "j"), disk="network"),
         clock=clock,
-        disk="network",
         lock_terms=LockTerms(clock=clock, pause=lambda _: None),
     )
 
@@ -124,10 +131,10 @@ def test_entries_of_one_call_are_answered_in_order(journal: Journal) -> None:
     answers = journal.admit(
         [
             an_acceptance(1),
-            a_rejection(),
+            a_notice(),
             an_acceptance(1),
             an_acceptance(1, fingerprint="another"),
-            a_rejection(),
+            a_notice(),
             an_acceptance(2),
         ]
     )
@@ -150,16 +157,16 @@ def test_a_call_without_entries_is_answered_by_nothing(journal: Journal) -> None
     assert journal.jobs([]) == ()
 
 
-def test_a_rejection_that_was_sent_is_still_a_duplicate(journal: Journal) -> None:
-    journal.admit([a_rejection()])
+def test_a_notice_that_was_sent_is_still_a_duplicate(journal: Journal) -> None:
+    journal.admit([a_notice()])
     _send_all(journal)
 
-    assert journal.admit([a_rejection()]) == (Admission.DUPLICATE,)
+    assert journal.admit([a_notice()]) == (Admission.DUPLICATE,)
     assert journal.unsent(ALL) == ()
 
 
 def test_an_event_id_that_is_in_use_fails_the_whole_call(journal: Journal) -> None:
-    journal.admit([a_rejection("taken")])
+    journal.admit([a_notice("taken")])
     clash = replace(an_acceptance(2), messages=(a_message("taken"),))
 
     with pytest.raises(ValueError, match="taken"):
@@ -170,21 +177,37 @@ def test_an_event_id_that_is_in_use_fails_the_whole_call(journal: Journal) -> No
 
 
 def test_an_event_id_that_is_in_use_fails_all_changes_of_the_call(journal: Journal) -> None:
-    journal.admit([a_rejection("taken"), an_acceptance(1), an_acceptance(2)])
+    journal.admit([a_notice("taken"), an_acceptance(1), an_acceptance(2)])
     first, second = (a_change(an_acceptance(it).job, BEGUN) for it in (1, 2))
 
     with pytest.raises(ValueError, match="taken"):
         journal.record([first, replace(second, messages=(a_message("taken"),))])
 
-    assert [it.phase for it in journal.waiting(ALL)] == [Phase.ACCEPTED, Phase.ACCEPTED]
+    assert [it.phase for it in journal.waiting(ALL, now=START)] == [Phase.ACCEPTED, Phase.ACCEPTED]
 
 
 def test_waiting_jobs_come_in_the_order_of_acceptance(journal: Journal) -> None:
     journal.admit([an_acceptance(it) for it in (3, 1, 2)])
     journal.record([a_change(an_acceptance(1).job, BEGUN)])
 
-    assert [it.job_id for it in journal.waiting(ALL)] == [numbered_id(it) for it in (3, 1, 2)]
-    assert [it.phase for it in journal.waiting(2)] == [Phase.ACCEPTED, Phase.SUBMITTING]
+    assert [it.job_id for it in journal.waiting(ALL, now=START)] == [
+        numbered_id(it) for it in (3, 1, 2)
+    ]
+    assert [it.phase for it in journal.waiting(2, now=START)] == [Phase.ACCEPTED, Phase.SUBMITTING]
+
+
+def test_a_job_waits_unseen_until_its_next_attempt_may_be_submitted(journal: Journal) -> None:
+    journal.admit([an_acceptance(1), an_acceptance(2)])
+    later = START + timedelta(minutes=1)
+    backing_off = replace(an_acceptance(1).job, attempt=2, not_before=later, revision=2)
+    assert journal.record([Change(job=backing_off, messages=())]) == ()
+
+    too_early = journal.waiting(ALL, now=later - timedelta(microseconds=1))
+    in_time = journal.waiting(ALL, now=later)
+
+    assert [it.job_id for it in too_early] == [numbered_id(2)]
+    assert [it.job_id for it in in_time] == [numbered_id(1), numbered_id(2)]
+    assert journal.waiting(1, now=START) == too_early
 
 
 def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:
@@ -193,7 +216,10 @@ def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:
         job = replace(an_acceptance(number).job, phase=phase, revision=2)
         assert journal.record([Change(job=job, messages=())]) == ()
 
-    assert {it.phase for it in journal.waiting(ALL)} == {Phase.ACCEPTED, Phase.SUBMITTING}
+    assert {it.phase for it in journal.waiting(ALL, now=START)} == {
+        Phase.ACCEPTED,
+        Phase.SUBMITTING,
+    }
     assert {it.phase for it in journal.live()} == {Phase.QUEUED, Phase.HELD, Phase.RUNNING}
 
 
@@ -238,7 +264,7 @@ def test_of_two_changes_to_one_revision_the_later_one_is_left_out(journal: Journ
     assert journal.record([winner]) == ()
     assert journal.record([loser, neighbour]) == (numbered_id(1),)
 
-    assert set(journal.waiting(ALL)) == {winner.job, neighbour.job}
+    assert set(journal.waiting(ALL, now=START)) == {winner.job, neighbour.job}
     assert "never told" not in _untold(journal)
 
 
@@ -249,7 +275,7 @@ def test_a_change_that_does_not_follow_is_left_out(journal: Journal, revision: i
     odd = replace(acceptance.job, phase=Phase.SUBMITTING, revision=revision)
 
     assert journal.record([Change(job=odd, messages=())]) == (numbered_id(1),)
-    assert journal.waiting(ALL) == (acceptance.job,)
+    assert journal.waiting(ALL, now=START) == (acceptance.job,)
 
 
 def test_a_change_of_a_job_that_is_not_recorded_is_left_out(journal: Journal) -> None:
@@ -259,8 +285,74 @@ def test_a_change_of_a_job_that_is_not_recorded_is_left_out(journal: Journal) ->
     assert journal.jobs([numbered_id(1)]) == ()
 
 
+def test_a_cancel_is_remembered_of_a_job_that_is_not_known_yet(journal: Journal) -> None:
+    journal.remember_cancel(numbered_id(1), at=START)
+    journal.remember_cancel(numbered_id(1), at=START + timedelta(days=1))
+    journal.admit([an_acceptance(1), an_acceptance(2)])
+
+    assert journal.cancels([numbered_id(it) for it in (1, 2, 3, 1)]) == {numbered_id(1)}
+    assert journal.cancels([]) == frozenset()
+    assert journal.jobs([numbered_id(1)]) == (an_acceptance(1).job,)
+
+
+def test_jobs_to_cancel_are_those_that_slurm_has(journal: Journal) -> None:
+    for number, phase in enumerate(Phase):
+        journal.admit([an_acceptance(number), an_acceptance(number + 100)])
+        wanted = replace(
+            an_acceptance(number).job, phase=phase, revision=2, cancel_requested_at=START
+        )
+        unwanted = replace(an_acceptance(number + 100).job, phase=phase, revision=2)
+        changes = [Change(job=it, messages=()) for it in (wanted, unwanted)]
+        assert journal.record(changes) == ()
+
+    assert [it.phase for it in journal.cancelling()] == [Phase.QUEUED, Phase.HELD, Phase.RUNNING]
+    assert all(it.cancel_requested_at == START for it in journal.cancelling())
+
+
+def test_pruning_takes_old_cancels(journal: Journal) -> None:
+    journal.remember_cancel(numbered_id(1), at=START)
+    journal.remember_cancel(numbered_id(2), at=START + timedelta(days=1))
+
+    assert journal.prune(START + timedelta(hours=1)) == 1
+
+    assert journal.cancels([numbered_id(1), numbered_id(2)]) == {numbered_id(2)}
+
+
+SILENCE, SPEECH = "testbed.unreachable", "testbed.recovered"
+
+
+def test_the_last_notice_is_the_newest_of_those_asked_for(journal: Journal) -> None:
+    assert journal.last_notice([SILENCE, SPEECH]) is None
+    journal.admit([a_notice("1", routing_key=SILENCE), a_notice("2", routing_key=SPEECH)])
+    journal.admit([a_notice("3"), a_notice("1", routing_key=SILENCE)])
+
+    assert journal.last_notice([SILENCE, SPEECH]) == SPEECH
+    assert journal.last_notice([SPEECH, SILENCE]) == SPEECH
+    assert journal.last_notice([SILENCE]) == SILENCE
+    assert journal.last_notice([]) is None
+    journal.admit([a_notice("4", routing_key=SILENCE)])
+    assert journal.last_notice([SILENCE, SPEECH]) == SILENCE
+
+
+def test_what_is_told_of_a_job_is_no_notice(journal: Journal) -> None:
+    journal.admit([an_acceptance(1)])
+
+    assert journal.last_notice(["testbed.accepted"]) is None
+
+
+def test_the_last_notice_is_known_however_long_ago_it_was_sent(journal: Journal) -> None:
+    journal.admit([a_notice(f"{it}", routing_key=SILENCE) for it in range(3)])
+    journal.admit([a_notice("rejected")])
+    _send_all(journal)
+
+    assert journal.prune(START + timedelta(days=400)) == 2
+
+    assert journal.last_notice([SILENCE, SPEECH]) == SILENCE
+    assert journal.last_notice(["testbed.rejected"]) == "testbed.rejected"
+
+
 def test_unsent_messages_come_oldest_first_until_they_are_marked(journal: Journal) -> None:
-    journal.admit([a_rejection(it) for it in ("c", "a", "b")])
+    journal.admit([a_notice(it) for it in ("c", "a", "b")])
 
     first, second = journal.unsent(2)
     journal.mark_sent([second.position])
@@ -270,7 +362,7 @@ def test_unsent_messages_come_oldest_first_until_they_are_marked(journal: Journa
 
 
 def test_marking_as_sent_twice_or_what_is_not_there_does_nothing(journal: Journal) -> None:
-    journal.admit([a_rejection("a"), a_rejection("b")])
+    journal.admit([a_notice("a"), a_notice("b")])
     (first, second) = journal.unsent(ALL)
 
     journal.mark_sent([first.position, second.position + 1])
@@ -291,7 +383,7 @@ def test_pruning_takes_old_jobs_that_are_over_and_told(journal: Journal, clock: 
     assert journal.jobs([over.job_id]) == ()
     with pytest.raises(KeyError):
         journal.request(over.job_id)
-    assert len(journal.waiting(ALL)) == len(journal.live()) == 1
+    assert len(journal.waiting(ALL, now=START)) == len(journal.live()) == 1
 
 
 def test_a_job_whose_events_are_not_all_sent_is_not_pruned(journal: Journal) -> None:
@@ -314,8 +406,8 @@ def test_a_job_is_as_old_as_its_last_change(journal: Journal, clock: FakeClock) 
     assert journal.prune(START + timedelta(days=1, microseconds=1)) == 1
 
 
-def test_pruning_takes_rejections_sent_long_ago(journal: Journal, clock: FakeClock) -> None:
-    journal.admit([a_rejection("old"), a_rejection("new"), a_rejection("unsent")])
+def test_pruning_takes_notices_sent_long_ago(journal: Journal, clock: FakeClock) -> None:
+    journal.admit([a_notice("old"), a_notice("new"), a_notice("unsent")])
     old, new, _ = journal.unsent(ALL)
     journal.mark_sent([old.position])
     clock.move(timedelta(days=1))
@@ -323,34 +415,38 @@ def test_pruning_takes_rejections_sent_long_ago(journal: Journal, clock: FakeClo
 
     assert journal.prune(START + timedelta(hours=1)) == 1
 
-    assert journal.admit([a_rejection("old"), a_rejection("new")]) == (
+    assert journal.admit([a_notice("old"), a_notice("new")]) == (
         Admission.RECORDED,
         Admission.DUPLICATE,
     )
 
 
-def test_pruning_takes_everything_however_much_it_is(journal: Journal) -> None:
+def test_pruning_takes_all_that_is_old_however_much_it_is(journal: Journal) -> None:
     accepted = [an_acceptance(it) for it in range(450)]
     ends = [replace(it.job, phase=Phase.FAILED, revision=2) for it in accepted]
-    journal.admit([*accepted, *(a_rejection(f"r{it}") for it in range(450))])
+    journal.admit([*accepted, *(a_notice(f"r{it}") for it in range(451))])
+    for number in range(450):
+        journal.remember_cancel(numbered_id(number), at=START)
     journal.record([Change(job=it, messages=()) for it in ends])
     while journal.unsent(1):
         _send_all(journal)
 
-    assert journal.prune(START + timedelta(days=1)) == 900
+    assert journal.prune(START + timedelta(days=1)) == 1350
     assert journal.prune(START + timedelta(days=1)) == 0
 
 
 def test_a_position_is_never_given_twice(journal: Journal) -> None:
-    journal.admit([a_rejection("a")])
+    journal.admit([a_notice("a")])
     (first,) = journal.unsent(ALL)
-    journal.mark_sent([first.position])
-    journal.prune(START + timedelta(days=1))
-    journal.admit([a_rejection("b")])
+    _fail(journal, 1)
+    last = journal.unsent(ALL)[-1]
+    _send_all(journal)
+    assert journal.prune(START + timedelta(days=1)) == 1
+    journal.admit([a_notice("b")])
 
     (second,) = journal.unsent(ALL)
 
-    assert second.position > first.position
+    assert second.position > last.position > first.position
 
 
 def test_a_pruned_job_may_come_again(journal: Journal) -> None:
@@ -421,7 +517,7 @@ def test_threads_that_admit_while_others_read_and_send_lose_nothing(journal: Jou
     _run([*(partial(write, writer) for writer in range(writers)), relay])
 
     assert sorted(sent) == sorted(f"{numbered_id(it)}/1" for it in range(writers * each))
-    assert len(journal.waiting(ALL)) == writers * each
+    assert len(journal.waiting(ALL, now=START)) == writers * each
 
 
 def _run(works: list[Callable[[], None]]) -> None:

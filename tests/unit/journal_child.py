@@ -25,9 +25,8 @@ def main() -> None:
     _, path, disk = sys.argv
     clock = FakeClock()
     journal = open_journal(
-        JournalSettings(path=path),
+        JournalSettings(path=path, disk="network" if disk == "network" else "local"),
         clock=clock,
-        disk="network" if disk == "network" else "local",
         lock_terms=LockTerms(clock=clock, pause=lambda _: None),
     )
     start = time_ns()

@@ -17,9 +17,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal_entries import a_change, a_rejection, an_acceptance, numbered_id
+from journal_entries import a_change, a_notice, an_acceptance, numbered_id
 
-from bridge.adapters.sqlite_journal import LockTerms, SqliteJournal, open_journal
+from bridge.adapters.sqlite_journal import LockTerms, SqliteJournal, open_journal, statements
 from bridge.adapters.sqlite_journal.database import APPLICATION_ID, connect, migrate
 from bridge.adapters.sqlite_journal.group_commit import GroupCommit
 from bridge.adapters.sqlite_journal.lock import take_lock
@@ -35,14 +35,14 @@ from bridge.testing.clock import START, FakeClock
 
 ALL = 10_000
 VERSION = len(MIGRATIONS)
+FIRST_VERSION = Path(statements.__file__).with_name("migrations") / "0001.sql"
 
 
 def opened(path: Path, disk: str = "local") -> SqliteJournal:
     clock = FakeClock()
     return open_journal(
-        JournalSettings(path=str(path)),
+        JournalSettings(path=str(path), disk="network" if disk == "network" else "local"),
         clock=clock,
-        disk="network" if disk == "network" else "local",
         lock_terms=LockTerms(clock=clock, pause=lambda _: None),
     )
 
@@ -94,6 +94,10 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "sequence": numbers,
     "attempt": numbers,
     "restart": numbers,
+    "timeouts": numbers,
+    "memory_shortages": numbers,
+    "not_before": maybe_time,
+    "cancel_requested_at": maybe_time,
     "slurm_id": st.none() | st.from_regex(r"[0-9]{1,9}(_[0-9]+)?(;\w+)?", fullmatch=True),
     "submitting_since": maybe_time,
     "submitted_at": maybe_time,
@@ -139,7 +143,7 @@ def test_times_come_back_in_utc(journal: SqliteJournal) -> None:
     acceptance = an_acceptance()
     journal.admit([replace(acceptance, job=replace(acceptance.job, accepted_at=in_california))])
 
-    (job,) = journal.waiting(1)
+    (job,) = journal.waiting(1, now=START)
 
     assert job.accepted_at.isoformat() == START.isoformat()
 
@@ -173,11 +177,11 @@ def test_a_person_can_read_the_table(journal: SqliteJournal, path: Path) -> None
 @pytest.mark.parametrize("disk", ["local", "network"])
 def test_a_reopened_journal_holds_what_it_held(path: Path, disk: str) -> None:
     with opened(path, disk) as journal:
-        journal.admit([an_acceptance(), a_rejection()])
+        journal.admit([an_acceptance(), a_notice()])
         told = journal.unsent(ALL)
 
     with opened(path, disk) as journal:
-        assert journal.waiting(ALL) == (an_acceptance().job,)
+        assert journal.waiting(ALL, now=START) == (an_acceptance().job,)
         assert journal.unsent(ALL) == told
 
 
@@ -187,9 +191,9 @@ def test_a_journal_moves_between_disks(path: Path, one: str, other: str) -> None
         journal.admit([an_acceptance(1)])
     with opened(path, other) as journal:
         journal.admit([an_acceptance(2)])
-        assert len(journal.waiting(ALL)) == 2
+        assert len(journal.waiting(ALL, now=START)) == 2
     with opened(path, one) as journal:
-        assert len(journal.waiting(ALL)) == 2
+        assert len(journal.waiting(ALL, now=START)) == 2
 
 
 def test_wal_is_used_on_a_local_disk_alone(tmp_path: Path) -> None:
@@ -254,6 +258,48 @@ def test_migrations_take_a_journal_from_any_version_to_the_last(path: Path) -> N
     assert [it[0] for it in connection.execute("SELECT words FROM notes")] == [numbered_id(1)]
     connection.close()
     assert ask(path, "PRAGMA user_version") == VERSION + 1
+
+
+def test_a_journal_of_the_first_version_is_brought_to_this_one(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(FIRST_VERSION.read_text(encoding="utf-8"))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    at = "2026-03-01T12:00:00.000000+00:00"
+    for number, phase in enumerate(("accepted", "running", "finished"), start=1):
+        connection.execute(
+            "INSERT INTO jobs VALUES (?, ?, 'same', ?, '7', 2, 1, NULL, 'n1', NULL, NULL, NULL,"
+            " ?, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 5, 3, ?)",
+            (number, numbered_id(number), phase, at, at),
+        )
+        connection.execute("INSERT INTO requests VALUES (?, ?)", (number, b"as it came"))
+    connection.execute(
+        "INSERT INTO events VALUES (9, 'rejected/1', NULL, 'testbed.rejected', ?, ?, NULL)",
+        (b"why", at),
+    )
+    connection.commit()
+    connection.close()
+
+    with opened(path) as journal:
+        (waiting,) = journal.waiting(ALL, now=START)
+        (running,) = journal.live()
+        assert (waiting.job_id, running.job_id) == (numbered_id(1), numbered_id(2))
+        assert (running.attempt, running.restart, running.revision, running.sequence) == (
+            2,
+            1,
+            5,
+            3,
+        )
+        assert (running.timeouts, running.memory_shortages) == (0, 0)
+        assert running.not_before is running.cancel_requested_at is None
+        assert journal.request(numbered_id(2)) == b"as it came"
+        assert journal.admit([an_acceptance(3)]) == (Admission.DUPLICATE,)
+        assert [it.position for it in journal.unsent(ALL)] == [9]
+        assert journal.last_notice(["testbed.rejected"]) == "testbed.rejected"
+        journal.remember_cancel(numbered_id(2), at=START)
+        assert journal.record([a_change(waiting, SubmissionBegun(at=START))]) == ()
+    assert ask(path, "PRAGMA user_version") == VERSION
+    assert ask(path, "PRAGMA integrity_check") == "ok"
 
 
 def test_a_migration_that_fails_leaves_the_version_before_it(path: Path) -> None:
@@ -345,7 +391,7 @@ def test_a_journal_whose_lock_is_lost_writes_nothing_more(
         journal.admit([an_acceptance(2)])
     with pytest.raises(SupersededError):
         journal.mark_sent([1])
-    assert len(journal.waiting(ALL)) == len(journal.unsent(ALL)) == 1
+    assert len(journal.waiting(ALL, now=START)) == len(journal.unsent(ALL)) == 1
 
 
 # Every question is answered by an index
@@ -358,7 +404,9 @@ def test_a_journal_whose_lock_is_lost_writes_nothing_more(
         ("live", "jobs_live"),
         ("unsent", "events_unsent"),
         ("prune_jobs", "jobs_over"),
-        ("prune_rejections", "events_of_rejections"),
+        ("cancelling", "jobs_cancelling"),
+        ("prune_notices", "notices_sent"),
+        ("prune_cancels", "cancels_by_age"),
     ],
 )
 def test_a_list_comes_from_an_index_that_holds_it_alone(
@@ -377,7 +425,7 @@ def test_no_statement_reads_a_whole_table(
     path: Path, journal: SqliteJournal, statement: str
 ) -> None:
     journal.admit([an_acceptance()])
-    partial_indexes = ("jobs_waiting", "jobs_live", "events_unsent")
+    partial_indexes = ("jobs_waiting", "jobs_live", "jobs_cancelling", "events_unsent")
 
     scans = [it for it in _plan(path, statement).splitlines() if it.startswith("SCAN")]
 
@@ -387,7 +435,7 @@ def test_no_statement_reads_a_whole_table(
 def _plan(path: Path, statement: str) -> str:
     texts = (
         *("fingerprint", "changed_at", "body", "event_id", "routing_key", "recorded_at"),
-        *("before", "sent_at", "job_ids"),
+        *("before", "sent_at", "job_ids", "requested_at", "now", "routing_keys"),
     )
     parameters = row_of(an_acceptance().job) | dict.fromkeys(texts, "[]")
     parameters |= {"limit": 1, "position": 1}
@@ -406,7 +454,7 @@ def test_everything_that_was_confirmed_outlives_a_kill(path: Path, disk: str) ->
     for _ in range(3):
         confirmed.extend(_admit_until_killed(path, disk, at_least=40))
     with opened(path, disk) as journal:
-        found = {it.job_id for it in journal.waiting(ALL)}
+        found = {it.job_id for it in journal.waiting(ALL, now=START)}
         told = {it.message.event_id for it in journal.unsent(ALL)}
         requests = {journal.request(it) for it in found}
 
@@ -446,7 +494,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_record(path: Path) -> None:
         _admit_while_it_works(journal, admitted)
 
     assert admitted
-    assert len(journal.waiting(ALL)) == len(admitted)
+    assert len(journal.waiting(ALL, now=START)) == len(admitted)
     assert len(journal.unsent(ALL)) == 2 * len(admitted)
     assert all(journal.request(numbered_id(it)) for it in range(len(admitted)))
     journal.close()
@@ -456,7 +504,7 @@ def _admit_while_it_works(journal: SqliteJournal, admitted: list[Admission]) -> 
     while True:
         number = len(admitted)
         job = an_acceptance(number, request=b"x" * 9000)
-        admitted.append(journal.admit([job, a_rejection(str(number))])[0])
+        admitted.append(journal.admit([job, a_notice(str(number))])[0])
 
 
 def test_a_journal_goes_on_when_there_is_room_again(path: Path) -> None:
@@ -484,7 +532,7 @@ def test_a_corrupt_journal_is_told(path: Path) -> None:
 
     with opened(path) as journal:
         with pytest.raises(UnavailableError, match="malformed"):
-            journal.waiting(ALL)
+            journal.waiting(ALL, now=START)
         with pytest.raises(UnavailableError, match="malformed"):
             journal.admit([an_acceptance(1000)])
 

@@ -1,6 +1,5 @@
 """The journal: a SQLite file that only one daemon writes, durable when a call returns."""
 
-from bridge.adapters.sqlite_journal.disk import Disk
 from bridge.adapters.sqlite_journal.journal import SqliteJournal, open_journal
 from bridge.adapters.sqlite_journal.lock import (
     RENEW_EVERY,
@@ -10,7 +9,6 @@ from bridge.adapters.sqlite_journal.lock import (
 
 __all__ = [
     "RENEW_EVERY",
-    "Disk",
     "JournalLock",
     "LockTerms",
     "SqliteJournal",

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from bridge.adapters.sqlite_journal.database import Readers, open_database
-from bridge.adapters.sqlite_journal.disk import Disk, is_network
+from bridge.adapters.sqlite_journal.disk import is_network
 from bridge.adapters.sqlite_journal.group_commit import GroupCommit
 from bridge.adapters.sqlite_journal.lock import JournalLock, LockTerms, take_lock
 from bridge.adapters.sqlite_journal.rows import job_of, row_of, write_time
@@ -18,7 +18,7 @@ from bridge.core.errors import ConfigurationError, Problem
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job
 from bridge.core.settings import JournalSettings
-from bridge.ports import Acceptance, Admission, Change, Clock, OutboxEntry, Rejection
+from bridge.ports import Acceptance, Admission, Change, Clock, Notice, OutboxEntry
 from bridge.wire.event import Message
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _PRUNED_AT_ONCE = 200
 
 
 class SqliteJournal:
-    """IntakeJournal, LifecycleJournal and Outbox in one file; any thread may call it.
+    """All ports of the journal in one file; any thread may call it.
 
     Every call is one transaction, and on the disk when it returns. Every method may raise
     UnavailableError, for a disk that is full or fails: nothing of the call is then recorded, and
@@ -50,14 +50,14 @@ class SqliteJournal:
         self._writer = GroupCommit(connection, name=str(path), may_write=lock.check)
         self._readers = None if network else Readers(path)
 
-    def admit(self, entries: Sequence[Acceptance | Rejection]) -> tuple[Admission, ...]:
-        """See IntakeJournal. Raises ValueError when an event's id is in use already."""
+    def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
+        """See IntakeJournal, NoticeJournal. Raises ValueError when an event's id is in use already."""
         now = write_time(self._clock.now())
         return self._writer.run(lambda it: tuple(_admit(it, entry, now) for entry in entries))
 
-    def waiting(self, limit: int) -> tuple[Job, ...]:
+    def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """See LifecycleJournal."""
-        return self._read(lambda it: _jobs(it, "waiting", limit=limit))
+        return self._read(lambda it: _jobs(it, "waiting", limit=limit, now=write_time(now)))
 
     def live(self) -> tuple[Job, ...]:
         """See LifecycleJournal."""
@@ -81,6 +81,26 @@ class SqliteJournal:
             )
         )
 
+    def remember_cancel(self, job_id: JobId, *, at: datetime) -> None:
+        """See CancelJournal."""
+        row = {"job_id": job_id, "requested_at": write_time(at)}
+        self._writer.run(lambda it: it.execute(SQL["insert_cancel"], row).rowcount)
+
+    def cancels(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+        """See CancelJournal."""
+        wanted = {"job_ids": json.dumps(sorted(set(job_ids)))}
+        return self._read(
+            lambda it: frozenset(row["job_id"] for row in it.execute(SQL["cancels"], wanted))
+        )
+
+    def cancelling(self) -> tuple[Job, ...]:
+        """See CancelJournal."""
+        return self._read(lambda it: _jobs(it, "cancelling"))
+
+    def last_notice(self, routing_keys: Sequence[str]) -> str | None:
+        """See NoticeJournal."""
+        return self._read(lambda it: _last_notice(it, routing_keys))
+
     def unsent(self, limit: int) -> tuple[OutboxEntry, ...]:
         """See Outbox."""
         return self._read(lambda it: _unsent(it, limit))
@@ -94,11 +114,12 @@ class SqliteJournal:
     def prune(self, before: datetime) -> int:
         """Delete jobs that are over, last changed before then, and all of whose events are sent.
 
-        Rejections that were sent before then go too. Returns how many of both are gone. Done in
-        small transactions, so that nobody waits long.
+        Notices that were sent before then go too, but for the newest of each routing key, and so
+        do cancels that were remembered before then. Returns how many of all these are gone. Done
+        in small transactions, so that nobody waits long.
         """
         pruned = 0
-        for name in ("prune_jobs", "prune_rejections"):
+        for name in ("prune_jobs", "prune_notices", "prune_cancels"):
             while count := self._prune_some(name, before):
                 pruned += count
         return pruned
@@ -134,12 +155,9 @@ def open_journal(
     settings: JournalSettings,
     *,
     clock: Clock,
-    disk: Disk = "detect",
     lock_terms: LockTerms | None = None,
 ) -> SqliteJournal:
     """Open the journal, new if there is none, as its only user; take care to `lock.renew()`.
-
-    `disk` says where it lies for those who know better than the kernel's table of mounts.
 
     Raises ConfigurationError when another daemon has it, when the file is no journal or of a newer
     version, or when its folder is missing: that is never made here, since a folder that is not
@@ -149,7 +167,7 @@ def open_journal(
     if not path.parent.is_dir():
         what = f"the folder {path.parent} does not exist: create it, or name another one"
         raise ConfigurationError(Problem(where="journal.path", what=what))
-    network = is_network(path, disk)
+    network = is_network(path, settings.disk)
     lock = take_lock(path, network=network, terms=lock_terms or LockTerms(clock=clock))
     try:
         connection = open_database(path, network=network)
@@ -159,10 +177,10 @@ def open_journal(
     return SqliteJournal(connection, path=path, network=network, clock=clock, lock=lock)
 
 
-def _admit(connection: sqlite3.Connection, entry: Acceptance | Rejection, now: str) -> Admission:
-    if isinstance(entry, Rejection):
+def _admit(connection: sqlite3.Connection, entry: Acceptance | Notice, now: str) -> Admission:
+    if isinstance(entry, Notice):
         row = _event_row(entry.message, now)
-        added = connection.execute(SQL["insert_rejection"], row).rowcount
+        added = connection.execute(SQL["insert_notice"], row).rowcount
         return Admission.RECORDED if added else Admission.DUPLICATE
     job = entry.job
     row = row_of(job) | {"fingerprint": entry.fingerprint, "changed_at": now}
@@ -213,6 +231,13 @@ def _request(connection: sqlite3.Connection, job_id: JobId) -> bytes:
         raise KeyError(job_id)
     body: bytes = row["body"]
     return body
+
+
+def _last_notice(connection: sqlite3.Connection, routing_keys: Sequence[str]) -> str | None:
+    wanted = {"routing_keys": json.dumps(list(routing_keys))}
+    row = connection.execute(SQL["last_notice"], wanted).fetchone()
+    routing_key: str | None = row["routing_key"] if row else None
+    return routing_key
 
 
 def _unsent(connection: sqlite3.Connection, limit: int) -> tuple[OutboxEntry, ...]:

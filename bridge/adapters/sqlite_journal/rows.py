@@ -30,6 +30,8 @@ _READERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
     {
         "phase": Phase,
         "accepted_at": read_time,
+        "not_before": read_time,
+        "cancel_requested_at": read_time,
         "submitting_since": read_time,
         "submitted_at": read_time,
         "started_at": read_time,

@@ -3,15 +3,15 @@
 
 -- name: insert_job
 INSERT INTO jobs (
-    job_id, fingerprint, phase, slurm_id, attempt, restart, pending_reason, nodes,
-    container_exit_code, exit_code, signal, accepted_at, submitting_since, submitted_at,
-    started_at, slurm_started_at, ended_at, absent_since, interrupted_since, revision, sequence,
-    changed_at
+    job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages,
+    pending_reason, nodes, container_exit_code, exit_code, signal, accepted_at, not_before,
+    cancel_requested_at, submitting_since, submitted_at, started_at, slurm_started_at, ended_at,
+    absent_since, interrupted_since, revision, sequence, changed_at
 ) VALUES (
-    :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :pending_reason, :nodes,
-    :container_exit_code, :exit_code, :signal, :accepted_at, :submitting_since, :submitted_at,
-    :started_at, :slurm_started_at, :ended_at, :absent_since, :interrupted_since, :revision,
-    :sequence, :changed_at
+    :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :timeouts, :memory_shortages,
+    :pending_reason, :nodes, :container_exit_code, :exit_code, :signal, :accepted_at, :not_before,
+    :cancel_requested_at, :submitting_since, :submitted_at, :started_at, :slurm_started_at,
+    :ended_at, :absent_since, :interrupted_since, :revision, :sequence, :changed_at
 )
 ON CONFLICT (job_id) DO NOTHING;
 
@@ -28,8 +28,10 @@ SELECT body FROM requests JOIN jobs ON number = job WHERE job_id = :job_id;
 -- name: update_job
 UPDATE jobs SET
     phase = :phase, slurm_id = :slurm_id, attempt = :attempt, restart = :restart,
+    timeouts = :timeouts, memory_shortages = :memory_shortages,
     pending_reason = :pending_reason, nodes = :nodes, container_exit_code = :container_exit_code,
     exit_code = :exit_code, signal = :signal, accepted_at = :accepted_at,
+    not_before = :not_before, cancel_requested_at = :cancel_requested_at,
     submitting_since = :submitting_since, submitted_at = :submitted_at, started_at = :started_at,
     slurm_started_at = :slurm_started_at, ended_at = :ended_at, absent_since = :absent_since,
     interrupted_since = :interrupted_since, revision = :revision, sequence = :sequence,
@@ -42,20 +44,42 @@ VALUES (
     :event_id, (SELECT number FROM jobs WHERE job_id = :job_id), :routing_key, :body, :recorded_at
 );
 
--- name: insert_rejection
+-- name: insert_notice
 INSERT INTO events (event_id, routing_key, body, recorded_at)
 VALUES (:event_id, :routing_key, :body, :recorded_at)
 ON CONFLICT (event_id) DO NOTHING;
 
+-- name: insert_cancel
+INSERT INTO cancels (job_id, requested_at) VALUES (:job_id, :requested_at)
+ON CONFLICT (job_id) DO NOTHING;
+
+-- name: cancels
+SELECT job_id FROM json_each(:job_ids) JOIN cancels ON cancels.job_id = json_each.value;
+
+-- name: last_notice
+SELECT json_each.value AS routing_key, (
+    SELECT max(position) FROM events INDEXED BY notices_by_routing_key
+    WHERE job IS NULL AND routing_key = json_each.value
+) AS last
+FROM json_each(:routing_keys)
+WHERE last IS NOT NULL
+ORDER BY last DESC
+LIMIT 1;
+
 -- name: waiting
 SELECT * FROM jobs INDEXED BY jobs_waiting
-WHERE phase IN ('accepted', 'submitting')
+WHERE phase IN ('accepted', 'submitting') AND (not_before IS NULL OR not_before <= :now)
 ORDER BY number
 LIMIT :limit;
 
 -- name: live
 SELECT * FROM jobs INDEXED BY jobs_live
 WHERE phase IN ('queued', 'held', 'running')
+ORDER BY number;
+
+-- name: cancelling
+SELECT * FROM jobs INDEXED BY jobs_cancelling
+WHERE cancel_requested_at IS NOT NULL AND phase IN ('queued', 'held', 'running')
 ORDER BY number;
 
 -- name: jobs
@@ -80,10 +104,24 @@ DELETE FROM jobs WHERE number IN (
     LIMIT :limit
 );
 
--- name: prune_rejections
+-- name: prune_notices
+-- The newest of each kind stays, however old: an outage may last longer than anything is kept.
 DELETE FROM events WHERE position IN (
-    SELECT position FROM events INDEXED BY events_of_rejections
-    WHERE job IS NULL AND sent_at < :before
+    SELECT position FROM events AS old INDEXED BY notices_sent
+    WHERE job IS NULL
+        AND sent_at < :before
+        AND position < (
+            SELECT max(position) FROM events INDEXED BY notices_by_routing_key
+            WHERE job IS NULL AND routing_key = old.routing_key
+        )
     ORDER BY sent_at
+    LIMIT :limit
+);
+
+-- name: prune_cancels
+DELETE FROM cancels WHERE job_id IN (
+    SELECT job_id FROM cancels INDEXED BY cancels_by_age
+    WHERE requested_at < :before
+    ORDER BY requested_at
     LIMIT :limit
 );

@@ -48,7 +48,7 @@ class MemoryJournal:
         self._last_position = 0
 
     def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
-        """See IntakeJournal, NoticeJournal. Raises ValueError when an event's id is in use already."""
+        """See IntakeJournal, NoticeJournal. Raises ValueError when an event's id is in use."""
         with self._transaction():
             return tuple(map(self._admit, entries))
 

@@ -51,7 +51,7 @@ class SqliteJournal:
         self._readers = None if network else Readers(path)
 
     def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
-        """See IntakeJournal, NoticeJournal. Raises ValueError when an event's id is in use already."""
+        """See IntakeJournal, NoticeJournal. Raises ValueError when an event's id is in use."""
         now = write_time(self._clock.now())
         return self._writer.run(lambda it: tuple(_admit(it, entry, now) for entry in entries))
 

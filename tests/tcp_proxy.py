@@ -1,6 +1,7 @@
-"""A TCP proxy on loopback that can cut, stall, delay and forge."""
+"""A TCP proxy on loopback that can cut, stall, delay, forge and speak TLS."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Coroutine
 from typing import Any, Self
@@ -22,19 +23,27 @@ class _Flow:
 class TcpProxy:
     """Forwards to a port of this machine."""
 
-    def __init__(self, target_port: int, *, delay: float = 0.0) -> None:
-        """`delay` in seconds is added in each direction: a round trip takes twice as much."""
+    def __init__(
+        self, target_port: int, *, delay: float = 0.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`delay` in seconds is added in each direction: a round trip takes twice as much.
+
+        With `tls`, clients are to speak TLS; the server is not.
+        """
         self.port = 0
         """Where it listens, once started."""
         self.accepted = 0
         """How many connections were taken and forwarded."""
         self._target_port = target_port
         self._delay = delay
+        self._tls = tls
         self._is_cut = False
         self._flows: list[tuple[_Flow, _Flow]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="tcp proxy")
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="tcp proxy", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -42,10 +51,12 @@ class TcpProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        try:
+            self._do(self._close())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def cut(self) -> None:
         """Reset every connection, and every new one until `mend`."""
@@ -67,7 +78,7 @@ class TcpProxy:
         asyncio.run_coroutine_threadsafe(action, self._loop).result(10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +128,8 @@ class TcpProxy:
     async def _cut(self) -> None:
         self._is_cut = True
         for flow in (it for pair in self._flows for it in pair):
-            flow.sink.transport.abort()
+            if not flow.sink.is_closing():
+                flow.sink.transport.abort()
         self._flows.clear()
 
     async def _stall(self) -> None:

@@ -1,15 +1,19 @@
 """The broker side on the testbed's RabbitMQ."""
 
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from secrets import token_hex
 
 import pytest
 from rabbitmq_management import Management, own_namespace, until
 from structlog.testing import capture_logs
+from tcp_proxy import TcpProxy
 from testbed import Testbed
 
 from bridge.adapters.rabbitmq import (
@@ -203,6 +207,17 @@ def test_settlements_in_any_order_leave_exactly_the_rest(settings: BrokerSetting
         assert consumer.take(1, timeout=NOTHING_COMES) == ()
 
 
+def test_a_bridge_that_dies_again_and_again_loses_no_job(settings: BrokerSettings) -> None:
+    more_than_rabbitmq_4_allows_by_default = 25
+    assert declare_topology(settings, SITE) == ()
+    send_jobs(settings, [1])
+    for _ in range(more_than_rabbitmq_4_allows_by_default):
+        with Consumer(settings, SITE) as consumer:
+            assert bodies(take_all(consumer, 1)) == [b"job 1"]
+    with Consumer(settings, SITE) as consumer:
+        assert bodies(take_all(consumer, 1)) == [b"job 1"]
+
+
 def test_a_job_message_for_a_site_without_a_bridge_is_told_to_its_sender(
     settings: BrokerSettings,
 ) -> None:
@@ -327,8 +342,62 @@ def test_a_user_who_may_not_declare_uses_what_is_there(
         assert consumer.wait_until_consuming(SOON)
         assert publisher.send([job_message(settings, 1)]) == (Confirmation.CONFIRMED,)
         assert bodies(take_all(consumer, 1)) == [b"job 1"]
-        assert all("may not be declared by our user" in it for it in consumer.problems)
-        assert consumer.problems
+        assert consumer.problems == ()
+
+
+def test_what_is_missing_and_may_not_be_declared_is_reported(
+    settings: BrokerSettings, management: Management
+) -> None:
+    name, password = f"test-{token_hex(4)}", token_hex(16)
+    theirs = replace(settings, user=name, password=password)
+    with management.user(name, password, configure="^$", write=".*", read=".*"):
+        problems = declare_topology(theirs, SITE)
+    queue = f"queue {settings.jobs_queue(SITE)!r}"
+    (told,) = [it for it in problems if it.startswith(queue)]
+    assert "is not there, and our user may not declare it" in told
+
+
+def test_a_front_end_needs_no_more_than_the_documented_permissions(
+    settings: BrokerSettings, management: Management
+) -> None:
+    name, password = f"test-{token_hex(4)}", token_hex(16)
+    theirs = replace(settings, user=name, password=password)
+    own = rf"{settings.namespace}\.watch\..*"
+    with (
+        management.user(
+            name,
+            password,
+            configure=f"^{own}$",
+            write=rf"^({settings.namespace}\.jobs|{own})$",
+            read=rf"^({settings.namespace}\.events|{own})$",
+        ),
+        Consumer(settings, SITE) as consumer,
+        Publisher(settings) as bridge,
+        Publisher(theirs) as front_end,
+        Listener(theirs, [f"{SITE}.#"]) as listener,
+    ):
+        assert consumer.wait_until_consuming(SOON)
+        assert listener.wait_until_listening(SOON)
+        assert front_end.send([job_message(settings, 1)]) == (Confirmation.CONFIRMED,)
+        assert bodies(take_all(consumer, 1)) == [b"job 1"]
+        messages = events(3)
+        assert RabbitEventSink(settings, bridge).publish(messages) == (True,) * 3
+        assert list(listener.events(quiet=QUIET)) == [it.body for it in messages]
+        assert (front_end.problems, listener.problems) == ((), ())
+
+
+def test_a_bridge_needs_no_more_than_the_documented_permissions(
+    settings: BrokerSettings, management: Management
+) -> None:
+    name, password = f"test-{token_hex(4)}", token_hex(16)
+    theirs = replace(settings, user=name, password=password)
+    own = rf"^{settings.namespace}\..*$"
+    with management.user(name, password, configure=own, write=own, read=own):
+        assert declare_topology(theirs, SITE) == ()
+        with Consumer(theirs, SITE) as consumer, Publisher(theirs) as publisher:
+            assert consumer.wait_until_consuming(SOON)
+            assert publisher.send([job_message(settings, 1)]) == (Confirmation.CONFIRMED,)
+            assert bodies(take_all(consumer, 1)) == [b"job 1"]
 
 
 def test_a_wrong_password_is_told_in_words_and_not_tried_again_at_once(
@@ -354,6 +423,39 @@ def test_a_missing_virtual_host_is_told_by_name(settings: BrokerSettings) -> Non
         declare_topology(
             replace(settings, virtual_host="missing"), SITE, timeout=timedelta(seconds=4)
         )
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-out", str(files[0]), "-keyout", str(files[1])),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return files
+
+
+def test_tls_is_spoken_with_a_server_that_the_authority_vouches_for(
+    settings: BrokerSettings, certificate: tuple[Path, Path]
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with TcpProxy(settings.port, tls=context) as proxy:
+        theirs = replace(settings, port=proxy.port, tls=True)
+        trusting = replace(theirs, certificate_authority=str(certificate[0]))
+        assert declare_topology(trusting, SITE) == ()
+        with Publisher(trusting) as publisher:
+            answers = publisher.send([job_message(settings, it) for it in range(500)])
+        assert set(answers) == {Confirmation.CONFIRMED}
+        with pytest.raises(UnavailableError, match="certificate verify failed"):
+            declare_topology(theirs, SITE, timeout=timedelta(seconds=3))
 
 
 def test_a_port_where_nobody_listens_is_an_outage(settings: BrokerSettings) -> None:

@@ -68,6 +68,6 @@ def test_a_mismatch_names_the_object_what_we_expect_and_what_the_broker_says() -
 def test_a_missing_permission_is_told_as_one() -> None:
     words = problem_words(Exchange(name="e", kind="topic"), 403, "ACCESS_REFUSED - access to e")
     assert words == (
-        "exchange 'e' (topic, durable) may not be declared by our user; it is used if it is "
-        "there. The broker says: 403 ACCESS_REFUSED - access to e"
+        "exchange 'e' (topic, durable) is not there, and our user may not declare it. "
+        "The broker says: 403 ACCESS_REFUSED - access to e"
     )

@@ -1,4 +1,4 @@
-"""The job queue of a site."""
+"""The queues of a site."""
 
 from functools import partial
 
@@ -11,13 +11,17 @@ class Consumer(QueueReader):
     """Fulfils ports.DeliverySource over the site's job queue."""
 
     def __init__(self, settings: BrokerSettings, site: str) -> None:
-        subscription = Subscription(
-            queue=settings.jobs_queue(site), topology=site_topology(settings, site)
-        )
-        super().__init__(
-            settings, partial(_same, subscription), name=f"{settings.namespace} {site} consumer"
-        )
+        subscribe = partial(_subscription, settings, site, settings.jobs_queue(site))
+        super().__init__(settings, subscribe, name=f"{settings.namespace} {site} consumer")
 
 
-def _same(subscription: Subscription) -> Subscription:
-    return subscription
+class ControlConsumer(QueueReader):
+    """Fulfils ports.DeliverySource over the site's control queue."""
+
+    def __init__(self, settings: BrokerSettings, site: str) -> None:
+        subscribe = partial(_subscription, settings, site, settings.control_queue(site))
+        super().__init__(settings, subscribe, name=f"{settings.namespace} {site} control")
+
+
+def _subscription(settings: BrokerSettings, site: str, queue: str) -> Subscription:
+    return Subscription(queue=queue, topology=site_topology(settings, site))

@@ -16,8 +16,9 @@ class Declaration:
     """Declares what is missing, idempotently; what the broker refuses is told in words.
 
     The broker closes the channel on which it refuses something (AMQP 0-9-1), so declarations have a
-    channel of their own, and get a new one after every refusal. A declaration ends without a
-    word when its connection goes.
+    channel of their own, and get a new one after every refusal. What we may not declare is
+    looked for instead, which needs no permission. A declaration ends without a word when its
+    connection goes.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class Declaration:
         self._topology = topology
         self._done = done
         self._position = 0
+        self._refusal: ChannelClosedByBroker | None = None
+        """Why the object at hand may not be declared: now we only look whether it is there."""
         self._problems: list[str] = []
 
     def run(self) -> None:
@@ -50,18 +53,23 @@ class Declaration:
             return
 
         def declared(_frame: object) -> None:
-            self._position += 1
+            self._advance()
             self._declare_next(channel)
 
-        item = self._topology[self._position]
+        item, looks = self._topology[self._position], self._refusal is not None
         match item:
             case Exchange():
                 channel.exchange_declare(
-                    item.name, exchange_type=item.kind, durable=True, callback=declared
+                    item.name,
+                    exchange_type=item.kind,
+                    passive=looks,
+                    durable=True,
+                    callback=declared,
                 )
             case Queue():
                 channel.queue_declare(
                     item.name,
+                    passive=looks,
                     durable=item.durable,
                     exclusive=not item.durable,
                     auto_delete=not item.durable,
@@ -77,10 +85,24 @@ class Declaration:
         if not self._connection.is_open:
             return
         if isinstance(reason, ChannelClosedByBroker):
-            refused = self._topology[self._position]
-            self._problems.append(problem_words(refused, reason.reply_code, reason.reply_text))
-            self._position += 1
+            self._refused(reason)
         self.run()
+
+    def _refused(self, reason: ChannelClosedByBroker) -> None:
+        item, first = self._topology[self._position], self._refusal or reason
+        if (
+            reason.reply_code == _ACCESS_REFUSED
+            and self._refusal is None
+            and not isinstance(item, Binding)
+        ):
+            self._refusal = reason
+        else:
+            self._problems.append(problem_words(item, first.reply_code, first.reply_text))
+            self._advance()
+
+    def _advance(self) -> None:
+        self._position += 1
+        self._refusal = None
 
 
 def problem_words(item: Exchange | Queue | Binding, code: int, text: str) -> str:
@@ -88,7 +110,7 @@ def problem_words(item: Exchange | Queue | Binding, code: int, text: str) -> str
     if code == _PRECONDITION_FAILED:
         why = "exists, but is not what we expect; it is used as it is until somebody deletes it"
     elif code == _ACCESS_REFUSED:
-        why = "may not be declared by our user; it is used if it is there"
+        why = "is not there, and our user may not declare it"
     else:
         why = "cannot be declared"
     return f"{item} {why}. The broker says: {code} {text}"

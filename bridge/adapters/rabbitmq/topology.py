@@ -59,6 +59,7 @@ def exchanges(settings: BrokerSettings) -> Topology:
     """What those need who only publish."""
     return (
         Exchange(name=settings.jobs_exchange, kind="direct"),
+        Exchange(name=settings.control_exchange, kind="direct"),
         Exchange(name=settings.events_exchange, kind="topic"),
         Exchange(name=settings.dead_letter_exchange, kind="direct"),
     )
@@ -66,20 +67,16 @@ def exchanges(settings: BrokerSettings) -> Topology:
 
 def site_topology(settings: BrokerSettings, site: str) -> Topology:
     """What a site's bridge needs; the place for dead letters comes before what may need it."""
-    dead_letters, jobs = settings.dead_letter_queue(site), settings.jobs_queue(site)
+    dead_letters = settings.dead_letter_queue(site)
+    jobs, control = settings.jobs_queue(site), settings.control_queue(site)
     return (
         *exchanges(settings),
         _quorum(dead_letters),
         Binding(queue=dead_letters, exchange=settings.dead_letter_exchange, routing_key=site),
-        _quorum(
-            jobs,
-            ("x-dead-letter-exchange", settings.dead_letter_exchange),
-            ("x-dead-letter-routing-key", site),
-            # At least once asks for reject-publish (RabbitMQ: Quorum Queues, dead lettering).
-            ("x-dead-letter-strategy", "at-least-once"),
-            ("x-overflow", "reject-publish"),
-        ),
+        _with_dead_letters(settings, site, jobs),
         Binding(queue=jobs, exchange=settings.jobs_exchange, routing_key=site),
+        _with_dead_letters(settings, site, control),
+        Binding(queue=control, exchange=settings.control_exchange, routing_key=site),
     )
 
 
@@ -94,6 +91,17 @@ def events_topology(
             Binding(queue=queue, exchange=settings.events_exchange, routing_key=it)
             for it in routing_keys
         ),
+    )
+
+
+def _with_dead_letters(settings: BrokerSettings, site: str, name: str) -> Queue:
+    return _quorum(
+        name,
+        ("x-dead-letter-exchange", settings.dead_letter_exchange),
+        ("x-dead-letter-routing-key", site),
+        # At least once asks for reject-publish (RabbitMQ: Quorum Queues, dead lettering).
+        ("x-dead-letter-strategy", "at-least-once"),
+        ("x-overflow", "reject-publish"),
     )
 
 

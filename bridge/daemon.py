@@ -10,14 +10,16 @@ from typing import Protocol
 
 import structlog
 
-from bridge.core.errors import SupersededError
+from bridge.core.errors import OverBudgetError, SupersededError, UnavailableError
 from bridge.core.policy import next_look
 from bridge.core.settings import PollingSettings
+from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
+from bridge.flows.reach import Reachability
 from bridge.flows.relay import Relay
 from bridge.flows.submit import Submission
 from bridge.flows.watch import Watch
-from bridge.ports import Clock, Delivery, DeliverySource
+from bridge.ports import Clock, Delivery, DeliverySource, Settlement
 from bridge.worker import Worker
 
 log = structlog.get_logger()
@@ -51,10 +53,34 @@ class Verbs:
     intake: Intake
     submission: Submission
     watch: Watch
+    cancellation: Cancellation
     relay: Relay
+    reachability: Reachability
     keep_house: Callable[[], None]
     hold_lock: Callable[[], None]
     """Says that we still have the journal. Raises SupersededError when somebody else has it."""
+
+
+class _Inbox:
+    """Keeps deliveries until they are recorded: a disk that is full now may have room later."""
+
+    def __init__(
+        self,
+        source: DeliverySource,
+        receive: Callable[[Sequence[Delivery]], tuple[Settlement, ...]],
+    ) -> None:
+        self._source = source
+        self._receive = receive
+        self._taken: Sequence[Delivery] = ()
+
+    def empty_some(self) -> int:
+        """Wait for deliveries, have them recorded and settle them; how many there were."""
+        self._taken = self._taken or self._source.take(_TAKE_AT_ONCE, timeout=_TAKE_WAIT)
+        if self._taken:
+            settlements = self._receive(self._taken)
+            self._source.settle(list(zip(self._taken, settlements, strict=True)))
+        count, self._taken = len(self._taken), ()
+        return count
 
 
 class Daemon:
@@ -66,24 +92,31 @@ class Daemon:
         site: str,
         verbs: Verbs,
         source: DeliverySource,
+        control: DeliverySource,
         connections: Sequence[Connection],
         clock: Clock,
         polling: PollingSettings,
     ) -> None:
-        """`connections` are started in their order and closed in the reverse one."""
+        """`source` has the jobs, `control` what is wanted of them.
+
+        `connections` are started in their order and closed in the reverse one.
+        """
         self._site = site
         self._verbs = verbs
         self._source = source
         self._connections = connections
         self._clock = clock
         self._polling = polling
-        self._untaken: Sequence[Delivery] = ()
-        self._last_look = self._last_change = clock.now() - polling.looks.longest
-        self._submit_from = clock.now()
+        self._inbox = _Inbox(source, verbs.intake.receive)
+        self._control_inbox = _Inbox(control, verbs.cancellation.receive)
+        self._last_look = self._last_change = clock.uptime() - polling.looks.longest
+        self._submit_from = clock.uptime()
         self._is_holding = False
         self._superseded: SupersededError | None = None
         self._stopped = threading.Event()
         self._intake = Worker("intake", self._take_in)
+        self._control = Worker("control", self._take_control)
+        self._cancel = Worker("cancel", verbs.cancellation.cancel_waiting)
         self._submit = Worker("submit", self._submit_some)
         self._look = Worker("look", self._look_at_slurm)
         self._marks = Worker("marks", self._read_marks)
@@ -121,6 +154,8 @@ class Daemon:
     def _workers(self) -> tuple[Worker, ...]:
         return (
             self._intake,
+            self._control,
+            self._cancel,
             self._submit,
             self._look,
             self._marks,
@@ -136,8 +171,8 @@ class Daemon:
     def _shut_down(self, grace: timedelta) -> bool:
         for worker in self._workers:
             worker.stop()
-        ends_at = self._clock.now() + grace
-        late = [it.name for it in self._workers if not it.join(ends_at - self._clock.now())]
+        ends_at = self._clock.uptime() + grace
+        late = [it.name for it in self._workers if not it.join(ends_at - self._clock.uptime())]
         for connection in reversed(self._connections):
             connection.close(timedelta(seconds=5))
         if late:
@@ -147,28 +182,31 @@ class Daemon:
         return not late
 
     def _take_in(self) -> timedelta:
-        if not self._untaken:
-            self._untaken = self._source.take(_TAKE_AT_ONCE, timeout=_TAKE_WAIT)
-        if self._untaken:
-            # Kept until they are recorded: a journal that is full today may have room tomorrow.
-            settlements = self._verbs.intake.receive(self._untaken)
-            self._source.settle(list(zip(self._untaken, settlements, strict=True)))
-            self._untaken = ()
+        if self._inbox.empty_some():
             self._submit.wake()
             self._relay.wake()
         return _AT_ONCE
 
+    def _take_control(self) -> timedelta:
+        if self._control_inbox.empty_some():
+            self._cancel.wake()
+            self._relay.wake()
+        return _AT_ONCE
+
     def _submit_some(self) -> timedelta:
-        too_early = self._submit_from - self._clock.now()
+        too_early = self._submit_from - self._clock.uptime()
         if too_early > _AT_ONCE:
             return too_early
         done = self._verbs.submission.submit_waiting()
         self._hold(paused=done.obstacle is not None)
+        if done.away:
+            self._tell_silence(done.obstacle or "")
         if done.handled:
             self._hurry_look()
+            self._cancel.wake()
         if done.obstacle is not None:
             log.warning("site_takes_no_jobs", full=done.site_full, words=done.obstacle)
-            self._submit_from = self._clock.now() + _OBSTACLE_PAUSE
+            self._submit_from = self._clock.uptime() + _OBSTACLE_PAUSE
             return _OBSTACLE_PAUSE
         if done.doubtful:
             return _SETTLE_AGAIN
@@ -181,20 +219,32 @@ class Daemon:
             self._is_holding = paused
 
     def _look_at_slurm(self) -> timedelta:
-        now, looks = self._clock.now(), self._polling.looks
+        now, looks = self._clock.uptime(), self._polling.looks
         too_early = self._last_look + looks.shortest - now
         if too_early > _AT_ONCE:
             return too_early
         self._last_look = now
-        look = self._verbs.watch.look()
+        try:
+            look = self._verbs.watch.look()
+        except OverBudgetError:
+            raise
+        except UnavailableError as error:
+            self._tell_silence(str(error))
+            raise
+        if look.live and self._verbs.reachability.answered():
+            self._relay.wake()
         if look.changed or look.unsettled:
-            self._last_change = self._clock.now()
+            self._last_change = self._clock.uptime()
         if not look.live:
             return _UNTIL_WOKEN
-        return next_look(looks, last_change=self._last_change, now=self._clock.now())
+        return next_look(looks, quiet_for=self._clock.uptime() - self._last_change)
+
+    def _tell_silence(self, words: str) -> None:
+        if self._verbs.reachability.silent(words):
+            self._relay.wake()
 
     def _hurry_look(self) -> None:
-        self._last_change = self._clock.now()
+        self._last_change = self._clock.uptime()
         self._look.wake()
 
     def _read_marks(self) -> timedelta:

@@ -13,10 +13,14 @@ from bridge.wire.event import Message
 
 
 class Clock(Protocol):
-    """The time of day."""
+    """The time of day, and the time that passes."""
 
     def now(self) -> datetime:
-        """Now, aware, in UTC."""
+        """Now, aware, in UTC. Somebody may set it, also back."""
+        ...
+
+    def uptime(self) -> timedelta:
+        """The time since a moment in the past: what waits and graces are measured by."""
         ...
 
 
@@ -111,14 +115,14 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
-    """A message that no job comes of: only its sender is told."""
+class Notice:
+    """Something told that is no job's: a rejected message, a site that does not answer."""
 
     message: Message
 
 
 class Admission(StrEnum):
-    """What the journal made of an Acceptance or Rejection."""
+    """What the journal made of an Acceptance or Notice."""
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
@@ -130,7 +134,7 @@ class Admission(StrEnum):
 class IntakeJournal(Protocol):
     """Where intake writes. Durable when the call returns."""
 
-    def admit(self, entries: Sequence[Acceptance | Rejection]) -> tuple[Admission, ...]:
+    def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
         """Record all entries in one transaction, in order; one answer for each."""
         ...
 
@@ -147,8 +151,11 @@ class Change:
 class LifecycleJournal(Protocol):
     """Where submit and watch read and write. Durable when the call returns."""
 
-    def waiting(self, limit: int) -> tuple[Job, ...]:
-        """Jobs in phase ACCEPTED or SUBMITTING, in the order in which they were accepted."""
+    def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
+        """Jobs in phase ACCEPTED or SUBMITTING, in the order in which they were accepted.
+
+        Those whose `not_before` is still to come are left out.
+        """
         ...
 
     def live(self) -> tuple[Job, ...]:
@@ -169,6 +176,37 @@ class LifecycleJournal(Protocol):
         A change whose revision does not follow what is recorded is left out, and its job's id
         returned: somebody else was faster, and the fact must be told to the newer job.
         """
+        ...
+
+
+class CancelJournal(Protocol):
+    """Where cancel reads and writes. Durable when the call returns."""
+
+    def remember_cancel(self, job_id: JobId, *, at: datetime) -> None:
+        """Keep in mind that this job is to be cancelled, also where it is not known yet.
+
+        Control messages may overtake the job that they speak of. Once more changes nothing.
+        """
+        ...
+
+    def cancels(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+        """Those of these jobs that `remember_cancel` was called for."""
+        ...
+
+    def cancelling(self) -> tuple[Job, ...]:
+        """Jobs that Slurm has and that are to be cancelled."""
+        ...
+
+
+class NoticeJournal(Protocol):
+    """What was told that is no job's."""
+
+    def admit(self, entries: Sequence[Notice]) -> tuple[Admission, ...]:
+        """Record all notices in one transaction."""
+        ...
+
+    def last_notice(self, routing_keys: Sequence[str]) -> str | None:
+        """The routing key of the newest notice that has one of these; None when there is none."""
         ...
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.policy import back_off
 
 log = structlog.get_logger()
@@ -63,6 +63,9 @@ class Worker:
     def _take_step(self) -> timedelta | None:
         try:
             return self._step()
+        except OverBudgetError as error:
+            log.debug("over_budget", worker=self.name, words=str(error))
+            return error.wait
         except UnavailableError as error:
             log.warning("unavailable", worker=self.name, words=str(error))
         except Exception:

@@ -4,6 +4,7 @@ import click
 
 from bridge import __version__
 from bridge.cli import exits
+from bridge.cli.cancel import cancel
 from bridge.cli.check import check
 from bridge.cli.render import render
 from bridge.cli.run import run
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for command in (run, submit, watch, render, check):
+for command in (run, submit, watch, cancel, render, check):
     main.add_command(command)

@@ -6,6 +6,7 @@ from typing import Self
 from bridge.adapters.rabbitmq import Confirmation, Outgoing, Publisher
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
+from bridge.wire.control import cancel_message
 
 
 class NoBridgeError(UnavailableError):
@@ -22,7 +23,7 @@ class Submitter:
         self, broker: BrokerSettings, *, patience: timedelta = timedelta(seconds=10)
     ) -> None:
         """`patience` is how long `submit` waits for a connection to the broker."""
-        self._exchange = broker.jobs_exchange
+        self._jobs, self._control = broker.jobs_exchange, broker.control_exchange
         self._publisher = Publisher(
             broker, name=f"{broker.namespace} submitter", connect_patience=patience
         )
@@ -40,11 +41,21 @@ class Submitter:
         Raises NoBridgeError, and UnavailableError when it is not known to have arrived: then send
         it again, with the same id.
         """
+        self._send(self._jobs, site, message, job_id)
+
+    def cancel(self, site: str, job_id: str) -> None:
+        """Ask a site to end a job, whatever it is doing. Its events tell what came of it.
+
+        Raises ValueError when `job_id` is no UUID, and else as `submit`.
+        """
+        self._send(self._control, site, cancel_message(job_id), f"cancel/{job_id}")
+
+    def _send(self, exchange: str, site: str, body: bytes, message_id: str) -> None:
         outgoing = Outgoing(
-            exchange=self._exchange,
+            exchange=exchange,
             routing_key=site,
-            body=message,
-            message_id=job_id,
+            body=body,
+            message_id=message_id,
             content_type="application/json",
         )
         (confirmation,) = self._publisher.send([outgoing])
@@ -54,4 +65,4 @@ class Submitter:
             case Confirmation.UNROUTABLE:
                 raise NoBridgeError(f"no bridge serves the site {site!r} at this broker")
             case _:
-                raise UnavailableError("the broker did not confirm the job; send it again")
+                raise UnavailableError("the broker did not confirm the message; send it again")

@@ -1,6 +1,7 @@
 """Errors named by what to do next."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,14 @@ class UnavailableError(BridgeError):
 
 class SiteFullError(UnavailableError):
     """The site takes no more jobs of ours for now: ask later and accept no new ones till then."""
+
+
+class OverBudgetError(UnavailableError):
+    """The site was asked as often as we may for now: nothing was asked; ask after `wait`."""
+
+    def __init__(self, words: str, *, wait: timedelta) -> None:
+        self.wait = wait
+        super().__init__(words)
 
 
 class ConfigurationError(BridgeError):

@@ -1,7 +1,7 @@
 """Everything that a job's lifecycle can be told. All times are aware, in UTC."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.slurm_state import SlurmState
@@ -21,6 +21,8 @@ class Sighting:
     exit_code: int | None = None
     signal: int | None = None
     submitted_at: datetime | None = None
+    expected_start_at: datetime | None = None
+    """When Slurm means to start a job that waits, where it knows."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     nodes: str | None = None
@@ -58,6 +60,13 @@ class NotSubmitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """Somebody who may do so wants the job to end."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Slurm answered a question about the job."""
 
@@ -72,6 +81,8 @@ class Absent:
     at: datetime
     accounting: bool
     """Whether accounting keeps records here; without them a finished job leaves no trace."""
+    missing_for: timedelta
+    """For how long Slurm has now answered without a break, and not known the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,4 +106,14 @@ class EndMark:
     exit_code: int
 
 
-Fact = SubmissionBegun | Submitted | Refused | NotSubmitted | Seen | Absent | StartMark | EndMark
+Fact = (
+    SubmissionBegun
+    | Submitted
+    | Refused
+    | NotSubmitted
+    | CancelRequested
+    | Seen
+    | Absent
+    | StartMark
+    | EndMark
+)

@@ -6,6 +6,8 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import NewType
 
+from bridge.core.failure import FailureReason
+
 JobId = NewType("JobId", str)
 # A UUID chosen by whoever sends the job: the idempotency key everywhere. Text, in lower case.
 
@@ -69,6 +71,18 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryWish:
+    """What the sender says about further attempts; None leaves it to the site."""
+
+    attempts: int
+    reasons: frozenset[FailureReason] | None = None
+    exit_codes: frozenset[int] = frozenset()
+    wait: timedelta | None = None
+    walltime_factor: float | None = None
+    memory_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """A job that was understood: every field checked for form, none yet against a site's rules."""
 
@@ -84,6 +98,7 @@ class JobSpec:
     resources: Resources = Resources()
     labels: tuple[tuple[str, str], ...] = ()
     user: str | None = None
+    retry: RetryWish | None = None
 
 
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:

@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from bridge.core.failure import FailureReason
 from bridge.core.job import JobId, SlurmId
-from bridge.core.outcome import FailureReason
 
 
 class Phase(StrEnum):
@@ -28,13 +28,14 @@ ENDS = frozenset({Phase.FINISHED, Phase.FAILED, Phase.CANCELLED})
 MOVES: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
     {
         # FAILED: no script could be written for it.
-        Phase.ACCEPTED: frozenset({Phase.SUBMITTING, Phase.FAILED}),
+        Phase.ACCEPTED: frozenset({Phase.SUBMITTING, Phase.FAILED, Phase.CANCELLED}),
         # Back to ACCEPTED only when it is certain that Slurm does not have the job.
         Phase.SUBMITTING: frozenset({Phase.ACCEPTED, Phase.QUEUED, Phase.FAILED}),
-        Phase.QUEUED: frozenset({Phase.HELD, Phase.RUNNING}) | ENDS,
-        Phase.HELD: frozenset({Phase.QUEUED, Phase.RUNNING}) | ENDS,
+        # Back to ACCEPTED from here on: the attempt has failed, and another one is to follow.
+        Phase.QUEUED: frozenset({Phase.ACCEPTED, Phase.HELD, Phase.RUNNING}) | ENDS,
+        Phase.HELD: frozenset({Phase.ACCEPTED, Phase.QUEUED, Phase.RUNNING}) | ENDS,
         # Slurm may requeue a running job, and may hold it as it does so.
-        Phase.RUNNING: frozenset({Phase.QUEUED, Phase.HELD}) | ENDS,
+        Phase.RUNNING: frozenset({Phase.ACCEPTED, Phase.QUEUED, Phase.HELD}) | ENDS,
         Phase.FINISHED: frozenset(),
         Phase.FAILED: frozenset(),
         Phase.CANCELLED: frozenset(),
@@ -53,9 +54,12 @@ class EventKind(StrEnum):
     STARTED = "started"
     EXITED = "exited"
     REQUEUED = "requeued"
+    RETRYING = "retrying"
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNREACHABLE = "unreachable"
+    RECOVERED = "recovered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,13 @@ class Job:
     attempt: int = 1
     restart: int = 0
     """How often Slurm has requeued this attempt."""
+    timeouts: int = 0
+    """How many earlier attempts ran into their time limit."""
+    memory_shortages: int = 0
+    """How many earlier attempts ran out of memory."""
+    not_before: datetime | None = None
+    """When the next attempt may be submitted; None is at once."""
+    cancel_requested_at: datetime | None = None
     slurm_id: SlurmId | None = None
     submitting_since: datetime | None = None
     submitted_at: datetime | None = None
@@ -105,6 +116,8 @@ class Event:
     reason: FailureReason | None = None
     detail: str | None = None
     """Words for a person, such as Slurm's own."""
+    expected_start_at: datetime | None = None
+    """When Slurm means to start the job, where it waits and Slurm knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,27 +1,11 @@
 """Why a job failed, in words that front ends may rely on."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
 
 from bridge.core.facts import Sighting
+from bridge.core.failure import FailureReason
 from bridge.core.slurm_state import SlurmState
-
-
-class FailureReason(StrEnum):
-    """The public words for a failure."""
-
-    EXIT_CODE = "exit-code"
-    SIGNAL = "signal"
-    TIMEOUT = "timeout"
-    OUT_OF_MEMORY = "out-of-memory"
-    DEADLINE = "deadline"
-    PREEMPTED = "preempted"
-    NODE_FAILURE = "node-failure"
-    BOOT_FAILURE = "boot-failure"
-    REFUSED = "refused"
-    LOST = "lost"
-
 
 BY_STATE: Mapping[SlurmState, tuple[FailureReason, str]] = MappingProxyType(
     {

@@ -1,8 +1,8 @@
 """Decisions about time and limits: pure functions."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -22,15 +22,40 @@ class LookPolicy:
     """The cluster's MinJobAge: how long a finished job stays in squeue (slurm.conf(5))."""
 
 
-def next_look(policy: LookPolicy, *, last_change: datetime, now: datetime) -> timedelta:
+def next_look(policy: LookPolicy, *, quiet_for: timedelta) -> timedelta:
     """How long to wait before Slurm is asked again, while jobs live.
 
     The quieter it has been, the longer; always below a third of MinJobAge, or a finished job would
     leave squeue between two looks.
     """
-    quiet = max(now - last_change, timedelta(0))
-    relaxed = min(max(policy.shortest, quiet / 4), policy.longest)
+    relaxed = min(max(policy.shortest, quiet_for / 4), policy.longest)
     return max(min(relaxed, policy.min_job_age / 3), timedelta(seconds=1))
+
+
+def within_budget(policy: LookPolicy, *, queries_per_minute: int) -> LookPolicy:
+    """The same, no faster than the budget of Slurm commands lets us look.
+
+    A look may take two commands, squeue and sacct: were the first to use up the budget of the
+    second, no job would ever be seen to end.
+    """
+    fastest = timedelta(minutes=1) * 2 / queries_per_minute
+    return replace(
+        policy,
+        shortest=max(policy.shortest, fastest),
+        longest=max(policy.longest, fastest),
+    )
+
+
+def budget_wait(spent: Sequence[timedelta], *, per_minute: int, now: timedelta) -> timedelta | None:
+    """How long to wait before the next command; None when it may run now.
+
+    `spent` are the times of the last commands, oldest first, at least `per_minute` of them if there
+    were so many. In no span of a minute are there ever more than `per_minute`.
+    """
+    if len(spent) < per_minute:
+        return None
+    wait = spent[-per_minute] + timedelta(minutes=1) - now
+    return wait if wait > timedelta(0) else None
 
 
 def back_off(failures: int, *, first: timedelta, longest: timedelta, jitter: float) -> timedelta:
@@ -50,6 +75,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
         *_mount_problems(spec, site),
         *_limit_problems(spec.resources, site.limits),
         *_choice_problems(spec.resources, site),
+        *_retry_problems(spec, site),
     )
 
 
@@ -103,6 +129,15 @@ def _limit_problems(asked: Resources, limits: Limits) -> Iterator[Problem]:
             where="resources.walltime",
             what=f"{write_walltime(asked.walltime)} asked for, "
             f"the site allows at most {write_walltime(limits.walltime)}",
+        )
+
+
+def _retry_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    most = site.most_attempts
+    if spec.retry is not None and spec.retry.attempts > most:
+        yield Problem(
+            where="retry.attempts",
+            what=f"{spec.retry.attempts} asked for, the site allows at most {most}",
         )
 
 

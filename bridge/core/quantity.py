@@ -4,6 +4,14 @@ import re
 from datetime import timedelta
 
 _WALLTIME = re.compile(r"(?:(\d{1,3})-)?(\d{1,4}):([0-5]\d):([0-5]\d)", re.ASCII)
+DURATION = r"([0-9]{1,6})(ms|s|m|h|d)"
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 _MEMORY = re.compile(r"(\d{1,9})([MGT])", re.ASCII)
 _MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
@@ -30,6 +38,14 @@ def write_walltime(time: timedelta) -> str:
     days, hours = divmod(hours, 24)
     clock = f"{hours:02}:{rest // 60:02}:{rest % 60:02}"
     return f"{days}-{clock}" if days else clock
+
+
+def read_duration(text: str) -> timedelta:
+    """The time in a text such as `500ms`, `30s`, `5m`, `12h` or `30d`. Raises ValueError."""
+    match = re.fullmatch(DURATION, text, re.ASCII)
+    if not match or not int(match[1]):
+        raise ValueError("a time such as 500ms, 30s, 5m, 12h or 30d is wanted")
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def read_memory_mib(text: str) -> int:

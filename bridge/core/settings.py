@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from bridge.core.policy import LookPolicy
+from bridge.core.retry import RetryPolicy
 from bridge.core.site import Site
 
 
@@ -41,6 +43,15 @@ class BrokerSettings:
         """Direct and durable; the routing key is the site's name."""
         return f"{self.namespace}.dead-letters"
 
+    @property
+    def control_exchange(self) -> str:
+        """Direct and durable; the routing key is the site's name."""
+        return f"{self.namespace}.control"
+
+    def control_queue(self, site: str) -> str:
+        """The quorum queue from which the site's bridge takes control messages."""
+        return f"{self.namespace}.control.{site}"
+
     def jobs_queue(self, site: str) -> str:
         """The quorum queue from which the site's bridge takes jobs."""
         return f"{self.namespace}.jobs.{site}"
@@ -62,6 +73,10 @@ class SchedulerSettings:
     settle_time: timedelta = timedelta(seconds=20)
     """How long a job may take to show after an uncertain submission: twice MessageTimeout."""
     parallel_submissions: int = 4
+    queries_per_minute: int = 30
+    """How many squeue and sacct commands there are at most in any minute."""
+    submissions_per_minute: int | None = None
+    """How many sbatch and scancel commands; None is no limit of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +87,8 @@ class PollingSettings:
     marks: timedelta = timedelta(milliseconds=500)
     """Between two looks at the marker spool; costs Slurm nothing."""
     absence_grace: timedelta = timedelta(minutes=5)
+    unreachable_after: timedelta = timedelta(minutes=2)
+    """How long Slurm must be silent before that is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +98,8 @@ class JournalSettings:
     path: str
     keep: timedelta = timedelta(days=30)
     """How long finished jobs stay in the journal."""
+    disk: Literal["detect", "local", "network"] = "detect"
+    """On what kind of file system the journal lies; decides how SQLite may be used there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,5 +111,7 @@ class SiteSettings:
     scheduler: SchedulerSettings
     polling: PollingSettings
     journal: JournalSettings
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    """For jobs that say nothing of it."""
     templates: str | None = None
     """A folder of the site's own templates, looked at before ours."""

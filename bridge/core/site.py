@@ -88,6 +88,8 @@ class Site:
     choices: Choices = Choices()
     limits: Limits = Limits()
     environment: tuple[tuple[str, str], ...] = ()
+    most_attempts: int = 5
+    """How often a failing job may be tried in all."""
     setup: tuple[str, ...] = ()
     """Lines of bash that the site's administrator wants run before the container."""
     directives: tuple[str, ...] = ()

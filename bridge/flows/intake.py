@@ -6,7 +6,7 @@ import structlog
 
 from bridge.core.advance import accept
 from bridge.core.errors import InvalidRequestError, Problem
-from bridge.core.job import JobSpec
+from bridge.core.job import JobId, JobSpec
 from bridge.core.policy import admission_problems
 from bridge.core.site import Site
 from bridge.ports import (
@@ -15,7 +15,7 @@ from bridge.ports import (
     Clock,
     Delivery,
     IntakeJournal,
-    Rejection,
+    Notice,
     Settlement,
 )
 from bridge.wire.event import encode, encode_rejection
@@ -40,8 +40,13 @@ class Intake:
         journal: IntakeJournal,
         clock: Clock,
         render: Callable[[JobSpec, int], str],
+        on_arrival: Callable[[Sequence[JobId]], None] = lambda _: None,
     ) -> None:
-        """`render` makes a job's script; what it refuses, intake rejects."""
+        """`render` makes a job's script; what it refuses, intake rejects.
+
+        `on_arrival` is called with the jobs that were recorded, before they are acknowledged.
+        """
+        self._on_arrival = on_arrival
         self._site = site
         self._journal = journal
         self._clock = clock
@@ -62,9 +67,12 @@ class Intake:
         ]
         if conflicts:
             self._journal.admit(conflicts)
+        arrived = [it.job.job_id for it in entries if isinstance(it, Acceptance)]
+        if arrived:
+            self._on_arrival(arrived)
         return tuple(map(self._settlement, entries, admissions))
 
-    def _read(self, delivery: Delivery) -> Acceptance | Rejection:
+    def _read(self, delivery: Delivery) -> Acceptance | Notice:
         try:
             spec = read_job(delivery.body, site=self._site.name)
             self._examine(spec)
@@ -91,9 +99,7 @@ class Intake:
         except InvalidRequestError as error:
             raise InvalidRequestError(*error.problems, job_id=spec.job_id) from error
 
-    def _rejection(
-        self, body: bytes, job_id: str | None, problems: tuple[Problem, ...]
-    ) -> Rejection:
+    def _rejection(self, body: bytes, job_id: str | None, problems: tuple[Problem, ...]) -> Notice:
         log.warning("rejected", job=job_id, problems=[str(it) for it in problems])
         message = encode_rejection(
             site=self._site.name,
@@ -102,10 +108,10 @@ class Intake:
             job_id=job_id,
             problems=problems,
         )
-        return Rejection(message=message)
+        return Notice(message=message)
 
-    def _settlement(self, entry: Acceptance | Rejection, admission: Admission) -> Settlement:
-        if isinstance(entry, Rejection) or admission is Admission.CONFLICT:
+    def _settlement(self, entry: Acceptance | Notice, admission: Admission) -> Settlement:
+        if isinstance(entry, Notice) or admission is Admission.CONFLICT:
             return Settlement.DEAD_LETTER
         log.info("taken", job=entry.job.job_id, admission=admission.value)
         return Settlement.ACK

@@ -10,7 +10,8 @@ import structlog
 from bridge.core.advance import advance
 from bridge.core.facts import Fact
 from bridge.core.job import JobId
-from bridge.core.lifecycle import Job
+from bridge.core.lifecycle import Job, Phase
+from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import Site
 from bridge.ports import Change, LifecycleJournal
 from bridge.wire.event import encode
@@ -37,10 +38,18 @@ class Recorder:
         site: Site,
         journal: LifecycleJournal,
         absence_grace: timedelta,
+        retry_policy: Callable[[JobId], RetryPolicy],
         on_news: Callable[[], None] = lambda: None,
+        on_over: Callable[[Job], None] = lambda _: None,
     ) -> None:
-        """`on_news` is called whenever events were recorded that wait to be published."""
+        """`retry_policy` is asked about jobs that fail.
+
+        `on_news` is called whenever events were recorded that wait to be published, and `on_over`
+        with each job whose terminal event is among them.
+        """
+        self._retry_policy = retry_policy
         self._on_news = on_news
+        self._on_over = on_over
         self._site = site
         self._journal = journal
         self._absence_grace = absence_grace
@@ -62,6 +71,8 @@ class Recorder:
         recorded = [it for it in changes if it.job.job_id not in stale]
         for change in recorded:
             _log_change(change)
+            if change.job.is_over:
+                self._on_over(change.job)
         if any(it.messages for it in recorded):
             self._on_news()
         return Recorded(changed=len(recorded), stale=stale)
@@ -69,6 +80,8 @@ class Recorder:
     def _changes(self, job: Job, facts: Sequence[Fact]) -> Iterator[Change]:
         for fact in facts:
             step = advance(job, fact, absence_grace=self._absence_grace)
+            if step.job.phase is Phase.FAILED:
+                step = relaunch(job, step, self._retry_policy(job.job_id))
             if step.anomaly:
                 log.warning("anomaly", job=job.job_id, phase=job.phase.value, what=step.anomaly)
             if step.job != job:

@@ -10,6 +10,7 @@ import structlog
 
 from bridge.core.errors import (
     InvalidRequestError,
+    OverBudgetError,
     SiteFullError,
     SubmissionRefusedError,
     SubmissionUncertainError,
@@ -28,6 +29,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 _CHECKS_BEFORE_RESUBMISSION = 2
+_MOST_UNCERTAIN = 3
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
@@ -65,6 +67,8 @@ class Pass:
     """Why the site takes no jobs for now, in its own words."""
     site_full: bool = False
     """Whether the obstacle is a limit on how many jobs we may have there."""
+    away: bool = False
+    """Whether the obstacle is that the site does not answer."""
     doubtful: int = 0
     """How many submissions are not settled: look again soon."""
 
@@ -97,22 +101,24 @@ class Submission:
         self._settle_time = settle_time
         self._parallel = parallel
         self._batch = batch
-        self._uncertain_since: dict[JobId, datetime] = {}
+        self._uncertain_since: dict[JobId, timedelta] = {}
+        self._uncertain_words: dict[JobId, list[str]] = defaultdict(list)
         self._checks: Counter[JobId] = Counter()
-        self._born = clock.now()
+        self._born = clock.uptime()
 
     def submit_waiting(self) -> Pass:
         """Settle what is doubtful, then submit what waits; one batch of each.
 
         Raises UnavailableError when the journal cannot be read or written.
         """
-        waiting = self._journal.waiting(self._batch)
+        waiting = self._journal.waiting(self._batch, now=self._clock.now())
         settled = self._settle([it for it in waiting if it.phase is Phase.SUBMITTING])
         submitted = self._submit([it for it in waiting if it.phase is Phase.ACCEPTED])
         return Pass(
             handled=settled.handled + submitted.handled,
             obstacle=settled.obstacle or submitted.obstacle,
             site_full=submitted.site_full,
+            away=settled.away or submitted.away,
             doubtful=settled.doubtful + submitted.doubtful,
         )
 
@@ -128,6 +134,7 @@ class Submission:
             handled=sum(not isinstance(it, NotSubmitted) for it in known),
             obstacle=attempt.obstacle,
             site_full=attempt.site_full,
+            away=attempt.away,
             doubtful=len(ready) - len(known),
         )
 
@@ -166,7 +173,8 @@ class Submission:
             return Refused(at=self._clock.now(), words=str(error))
         except SubmissionUncertainError as error:
             log.warning("submission_uncertain", job=job.job_id, words=str(error))
-            self._uncertain_since[job.job_id] = self._clock.now()
+            self._uncertain_words[job.job_id].append(str(error))
+            self._uncertain_since[job.job_id] = self._clock.uptime()
             return None
         except UnavailableError as error:
             attempt.meet(error)
@@ -181,12 +189,16 @@ class Submission:
             queued = self._queued_tags()
             facts = [(job, self._resolve(job, queued)) for job in doubtful]
         except UnavailableError as error:
-            return Pass(handled=0, obstacle=str(error), doubtful=len(doubtful))
+            return Pass(
+                handled=0, obstacle=str(error), away=_is_silence(error), doubtful=len(doubtful)
+            )
         known = [(job, fact) for job, fact in facts if fact is not None]
         self._recorder.tell(known)
-        for job, _ in known:
+        for job, fact in known:
             self._uncertain_since.pop(job.job_id, None)
             self._checks.pop(job.job_id, None)
+            if not isinstance(fact, NotSubmitted):
+                self._uncertain_words.pop(job.job_id, None)
         return Pass(handled=len(known), doubtful=len(doubtful) - len(known))
 
     def _queued_tags(self) -> Mapping[SubmissionTag, list[SlurmId]]:
@@ -200,7 +212,8 @@ class Submission:
         now = self._clock.now()
         if tag in queued:
             return self._adopt(job, sorted(queued[tag], key=slurm_order), now)
-        if now - self._uncertain_since.get(job.job_id, self._born) < self._settle_time:
+        doubted_at = self._uncertain_since.get(job.job_id, self._born)
+        if self._clock.uptime() - doubted_at < self._settle_time:
             return None
         since = (job.submitting_since or job.accepted_at) - _CLOCKS_DIFFER_BY
         found = self._scheduler.find(tag, since=since)
@@ -210,6 +223,10 @@ class Submission:
         if self._checks[job.job_id] < _CHECKS_BEFORE_RESUBMISSION:
             return None
         log.info("submission_did_not_arrive", job=job.job_id, tag=tag)
+        words = self._uncertain_words[job.job_id]
+        if len(words) >= _MOST_UNCERTAIN:
+            # Slurm has said so often what we do not understand that it must mean no.
+            return Refused(at=now, words=words[-1])
         return NotSubmitted(at=now, words="Slurm does not know this submission")
 
     def _adopt(self, job: Job, found: Sequence[SlurmId], at: datetime) -> Fact:
@@ -220,12 +237,18 @@ class Submission:
         return Submitted(at=at, slurm_id=kept)
 
 
+def _is_silence(error: UnavailableError) -> bool:
+    return not isinstance(error, SiteFullError | OverBudgetError)
+
+
 class _Attempt:
     """What one round of submissions met; shared by those that run side by side."""
 
     obstacle: str | None = None
     site_full = False
+    away = False
 
     def meet(self, error: UnavailableError) -> None:
         self.site_full = self.site_full or isinstance(error, SiteFullError)
+        self.away = self.away or _is_silence(error)
         self.obstacle = self.obstacle or str(error)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.facts import Absent, EndMark, Fact, Seen, Sighting
 from bridge.core.job import JobId, SlurmId
 from bridge.core.lifecycle import Job
@@ -56,6 +56,8 @@ class Watch:
         self._journal = journal
         self._recorder = recorder
         self._clock = clock
+        self._missing_since: dict[SlurmId, timedelta] = {}
+        """In uptime; emptied when Slurm does not answer: silence proves nothing."""
 
     def look(self) -> Look:
         """Ask Slurm about every live job and record what follows.
@@ -68,16 +70,27 @@ class Watch:
         if not live:
             return Look(live=0, changed=0, unsettled=0)
         asked_at = self._clock.now()
-        queue = {it.slurm_id: it for it in self._scheduler.queue()}
+        queue = self._queue()
         present = [it for it in live if _is_in_queue(it, queue)]
         gone = [it for it in live if not _is_in_queue(it, queue)]
         facts: list[tuple[Job, Fact]] = [
             (it, Seen(at=asked_at, sighting=queue[_id(it)])) for it in present
         ]
         facts += self._facts_of_gone(gone, queue, asked_at)
+        self._forget_found(facts)
         recorded = self._recorder.tell(facts)
         settled = sum(isinstance(fact, Seen) for _, fact in facts)
         return Look(live=len(live), changed=recorded.changed, unsettled=len(live) - settled)
+
+    def _queue(self) -> dict[SlurmId, Sighting]:
+        try:
+            sightings = self._scheduler.queue()
+        except OverBudgetError:
+            raise
+        except UnavailableError:
+            self._missing_since.clear()
+            raise
+        return {it.slurm_id: it for it in sightings}
 
     def _facts_of_gone(
         self, gone: Sequence[Job], queue: dict[SlurmId, Sighting], asked_at: datetime
@@ -87,8 +100,11 @@ class Watch:
         since = min(it.submitted_at or it.accepted_at for it in gone) - _CLOCKS_DIFFER_BY
         try:
             records = self._scheduler.accounting(map(_id, gone), since=since)
+        except OverBudgetError:
+            return
         except UnavailableError as error:
             log.warning("accounting_unavailable", jobs=len(gone), words=str(error))
+            self._missing_since.clear()
             return
         has_accounting = records is not None
         last_words = {it.slurm_id: it for it in records} if records is not None else queue
@@ -97,7 +113,22 @@ class Watch:
             if sighting is not None and _says_more_than_the_queue(sighting):
                 yield job, Seen(at=asked_at, sighting=sighting)
             elif _id(job) not in queue:
-                yield job, Absent(at=asked_at, accounting=has_accounting)
+                yield (
+                    job,
+                    Absent(
+                        at=asked_at,
+                        accounting=has_accounting,
+                        missing_for=self._missing_for(_id(job)),
+                    ),
+                )
+
+    def _missing_for(self, slurm_id: SlurmId) -> timedelta:
+        now = self._clock.uptime()
+        return now - self._missing_since.setdefault(slurm_id, now)
+
+    def _forget_found(self, facts: Sequence[tuple[Job, Fact]]) -> None:
+        missing = {it.slurm_id for it, fact in facts if isinstance(fact, Absent)}
+        self._missing_since = {it: at for it, at in self._missing_since.items() if it in missing}
 
     def read_marks(self) -> MarksRead:
         """Record what the markers in the spool tell, then remove those that are recorded.

@@ -7,26 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from bridge.core.quantity import read_memory_mib, read_walltime
+from bridge.core.quantity import DURATION, read_duration, read_memory_mib, read_walltime
 
-_DURATION = r"([0-9]{1,6})(ms|s|m|h|d)"
 _WALLTIME = r"([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]"
-_UNITS = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 _PATH = re.compile(r"[A-Za-z0-9_./+@=-]+", re.ASCII)
 
 
 def _read_duration(value: object) -> timedelta:
-    match = re.fullmatch(_DURATION, value, re.ASCII) if isinstance(value, str) else None
-    if not match or not int(match[1]):
-        raise ValueError("a time such as 500ms, 30s, 5m, 12h or 30d is wanted")
-    return int(match[1]) * _UNITS[match[2]]
+    return read_duration(value if isinstance(value, str) else "")
 
 
 def _read_site_walltime(value: object) -> timedelta:
@@ -40,6 +29,13 @@ def _read_memory(value: object) -> int:
 def _number_from_text(value: object) -> object:
     """A variable's value is text; where a number is wanted, its digits are as good as one."""
     return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def _factor_from_text(value: object) -> object:
+    """As for numbers; a factor may also be written as a whole number."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", value, re.ASCII):
+        return float(value)
+    return float(value) if type(value) is int else value
 
 
 def _switch_from_text(value: object) -> object:
@@ -97,7 +93,7 @@ WRITTEN_BY_US = frozenset(
 Duration = Annotated[
     timedelta,
     PlainValidator(_read_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$", "format": "bridge-time"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION}$", "format": "bridge-time"}),
 ]
 """A time such as 500ms, 30s, 5m, 12h or 30d."""
 
@@ -115,6 +111,8 @@ Memory = Annotated[
 ]
 """A size such as 512M, 16G or 1T; the value is in MiB."""
 
+Factor = Annotated[float, Field(ge=1, le=100), BeforeValidator(_factor_from_text)]
+Attempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(_number_from_text)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(_number_from_text)]
 SixteenBits = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_number_from_text)]
 """A port, or a number of messages as AMQP 0-9-1 counts them."""

@@ -5,13 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bridge.core.failure import FailureReason
+from bridge.core.retry import RetryPolicy
 from bridge.core.site import Runtime
 from bridge.sites.fields import (
     AbsolutePath,
+    Attempts,
     Count,
     Directive,
     Duration,
     EnvironmentName,
+    Factor,
     GpuCount,
     Line,
     Memory,
@@ -96,6 +100,14 @@ class SchedulerSection(_Model):
     parallel_submissions: Processes = Field(
         default=4, description="how many sbatch may run at once"
     )
+    queries_per_minute: Attempts = Field(
+        default=30,
+        description="how many squeue and sacct there are at most in any minute, whatever happens; "
+        "a look at all jobs takes one or two",
+    )
+    submissions_per_minute: Count | None = Field(
+        default=None, description="how many sbatch and scancel there are at most in any minute"
+    )
     tag_prefix: TagPrefix = Field(
         default="hpc-bridge",
         description="how Slurm's job names begin; two bridges of one user need two of them",
@@ -108,6 +120,10 @@ class JournalSection(_Model):
     path: AbsolutePath = Field(description="an SQLite file; one bridge at a time uses it")
     keep: Duration = Field(
         default=timedelta(days=30), description="how long finished jobs stay in it"
+    )
+    disk: Literal["detect", "local", "network"] = Field(
+        default="detect",
+        description="the kind of file system that `path` is on, where the bridge errs about it",
     )
 
 
@@ -209,6 +225,33 @@ class PollingSection(_Model):
         default=timedelta(minutes=5),
         description="how long a job may be missing everywhere before it counts as lost",
     )
+    unreachable_after: Duration = Field(
+        default=timedelta(minutes=2),
+        description="how long Slurm must be silent before an `unreachable` event says so",
+    )
+
+
+class RetrySection(_Model):
+    """Which failed jobs get another attempt; a job may say otherwise in its `retry`."""
+
+    attempts: Attempts = Field(
+        default=1, description="in all, for jobs that say nothing; 1 is no retry"
+    )
+    most_attempts: Attempts = Field(default=5, description="the most that a job may ask for")
+    reasons: list[Annotated[FailureReason, Field(strict=False)]] = Field(
+        default_factory=lambda: sorted(RetryPolicy().reasons),
+        description="the failures that are retried",
+    )
+    wait: Duration = Field(
+        default=timedelta(seconds=30),
+        description="before the second attempt; doubles with each further one, up to an hour",
+    )
+    walltime_factor: Factor = Field(
+        default=1.0, description="by how much the time grows after an attempt that ran out of it"
+    )
+    memory_factor: Factor = Field(
+        default=1.0, description="by how much the memory grows after an attempt that lacked it"
+    )
 
 
 class SiteFile(_Model):
@@ -239,6 +282,7 @@ class SiteFile(_Model):
         default_factory=list, description="further options of sbatch, such as --exclusive"
     )
     polling: PollingSection = Field(default_factory=PollingSection)
+    retry: RetrySection = Field(default_factory=RetrySection)
     templates: AbsolutePath | None = Field(
         default=None, description="a folder of the site's own templates, looked at before ours"
     )

@@ -1,6 +1,7 @@
 """The site's file, found to be right, as the core's types."""
 
 from bridge.core.policy import LookPolicy
+from bridge.core.retry import RetryPolicy
 from bridge.core.settings import (
     BrokerSettings,
     JournalSettings,
@@ -23,6 +24,8 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
             submit_timeout=model.scheduler.submit_timeout,
             settle_time=model.scheduler.settle_time,
             parallel_submissions=model.scheduler.parallel_submissions,
+            queries_per_minute=model.scheduler.queries_per_minute,
+            submissions_per_minute=model.scheduler.submissions_per_minute,
         ),
         polling=PollingSettings(
             looks=LookPolicy(
@@ -32,9 +35,24 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
             ),
             marks=model.polling.marks,
             absence_grace=model.polling.absence_grace,
+            unreachable_after=model.polling.unreachable_after,
         ),
-        journal=JournalSettings(path=model.journal.path, keep=model.journal.keep),
+        journal=JournalSettings(
+            path=model.journal.path, keep=model.journal.keep, disk=model.journal.disk
+        ),
+        retry=_retry(model),
         templates=model.templates,
+    )
+
+
+def _retry(model: SiteFile) -> RetryPolicy:
+    retry = model.retry
+    return RetryPolicy(
+        attempts=retry.attempts,
+        reasons=frozenset(retry.reasons),
+        wait=retry.wait,
+        walltime_factor=retry.walltime_factor,
+        memory_factor=retry.memory_factor,
     )
 
 
@@ -58,6 +76,7 @@ def _site(model: SiteFile) -> Site:
     return Site(
         name=model.site.name,
         tag_prefix=model.scheduler.tag_prefix,
+        most_attempts=model.retry.most_attempts,
         work_root=model.work_root,
         containers=_containers(model),
         defaults=SlurmDefaults(

@@ -12,14 +12,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.failure import FailureReason
 from bridge.core.job import JobKind, JobSpec
 from bridge.core.lifecycle import Event, EventKind, Job, Phase
-from bridge.core.outcome import FailureReason
 from bridge.core.site import Site, job_folder
 from bridge.wire.problems import problems_of
 
 CONTENT_TYPE = "application/cloudevents+json"
-_TYPE_PREFIX = "hpc-batch-bridge.job."
+_TYPE_PREFIX = "hpc-batch-bridge."
+_OF_SITES = frozenset({EventKind.UNREACHABLE, EventKind.RECOVERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,9 @@ class EventData(_Model):
     version: Literal[1] = 1
     event: EventKind
     site: str
-    job_id: str | None = Field(description="null only where a message's id could not be read")
+    job_id: str | None = Field(
+        description="null for events of a site, and where a message's id could not be read"
+    )
     sequence: int = Field(description="1, 2, 3... within a job; 0 for `rejected`")
     attempt: int | None = None
     restart: int | None = Field(default=None, description="how often Slurm requeued this attempt")
@@ -82,6 +85,16 @@ class EventData(_Model):
     signal: int | None = None
     reason: FailureReason | None = None
     detail: str | None = Field(default=None, description="words for a person")
+    pending_reason: str | None = Field(
+        default=None, description="why the job waits, in Slurm's own word"
+    )
+    expected_start_at: datetime | None = Field(
+        default=None, description="when Slurm means to start a job that waits, where it knows"
+    )
+    next_attempt_at: datetime | None = Field(
+        default=None, description="of `retrying`: not before then"
+    )
+    cancel_requested_at: datetime | None = None
     logs: Logs | None = None
     job: Summary | None = None
     problems: list[ProblemData] = Field(default_factory=list)
@@ -122,6 +135,10 @@ def encode(event: Event, site: Site, spec: JobSpec | None = None) -> Message:
         signal=job.signal,
         reason=event.reason,
         detail=event.detail,
+        pending_reason=job.pending_reason,
+        expected_start_at=event.expected_start_at,
+        next_attempt_at=job.not_before,
+        cancel_requested_at=job.cancel_requested_at,
         logs=_logs(job, site),
         job=_summary(spec),
     )
@@ -160,11 +177,17 @@ def encode_rejection(
     return _message(data, event_id=f"rejected/{site}/{digest}", at=at)
 
 
+def encode_site_event(*, site: str, kind: EventKind, at: datetime, detail: str | None) -> Message:
+    """The message that tells that a site's scheduler fell silent, or is back."""
+    data = EventData(event=kind, site=site, job_id=None, sequence=0, detail=detail)
+    return _message(data, event_id=f"site/{site}/{kind}/{at.isoformat()}", at=at)
+
+
 def _message(data: EventData, *, event_id: str, at: datetime) -> Message:
     envelope = CloudEvent(
         id=event_id,
         source=f"/hpc-bridge/{data.site}",
-        type=f"{_TYPE_PREFIX}{data.event}.v{data.version}",
+        type=f"{_TYPE_PREFIX}{_what(data.event)}.{data.event}.v{data.version}",
         subject=data.job_id,
         time=at,
         sequence=f"{data.sequence:010}",
@@ -175,6 +198,10 @@ def _message(data: EventData, *, event_id: str, at: datetime) -> Message:
         routing_key=f"{data.site}.{data.event}",
         body=envelope.model_dump_json().encode(),
     )
+
+
+def _what(kind: EventKind) -> str:
+    return "site" if kind in _OF_SITES else "job"
 
 
 def _logs(job: Job, site: Site) -> Logs:

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.failure import FailureReason
 from bridge.core.job import (
     ArgumentList,
     JobId,
@@ -28,9 +29,10 @@ from bridge.core.job import (
     JobSpec,
     Mount,
     Resources,
+    RetryWish,
     ShellLine,
 )
-from bridge.core.quantity import read_memory_mib, read_walltime
+from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
 from bridge.wire.json_text import read_json
 from bridge.wire.problems import echo, problems_of
 
@@ -115,6 +117,29 @@ class ResourcesMessage(_Model):
     constraint: SlurmWord | None = None
 
 
+class RetryMessage(_Model):
+    """When the job, should it fail, is tried again. What is left out is the site's choice."""
+
+    attempts: int = Field(ge=1, le=100, description="how many there may be in all; 1 is no retry")
+    reasons: list[Annotated[FailureReason, Field(strict=False)]] | None = Field(
+        default=None, description="the failures that are retried"
+    )
+    exit_codes: list[Annotated[int, Field(ge=1, le=255)]] = Field(
+        default_factory=list,
+        max_length=255,
+        description="of the reason exit-code, only these; empty for all",
+    )
+    wait: Annotated[str, _checked_by(read_duration)] | None = Field(
+        default=None, description="before the second attempt, such as 30s; doubles each time"
+    )
+    walltime_factor: float | None = Field(
+        default=None, ge=1, le=100, description="more time after an attempt that ran out of it"
+    )
+    memory_factor: float | None = Field(
+        default=None, ge=1, le=100, description="more memory after an attempt that lacked it"
+    )
+
+
 class JobMessage(_Model):
     """A job message, version 1."""
 
@@ -147,6 +172,9 @@ class JobMessage(_Model):
         default_factory=dict, max_length=100, description="kept and told in events, never used"
     )
     user: Name | None = Field(default=None, description="who wants the job, for people")
+    retry: RetryMessage | None = Field(
+        default=None, description="what to do when the job fails; the site's rules without it"
+    )
 
 
 def read_job(body: bytes, *, site: str) -> JobSpec:
@@ -213,6 +241,20 @@ def _spec(message: JobMessage) -> JobSpec:
         ),
         labels=tuple(message.labels.items()),
         user=message.user,
+        retry=_retry(message.retry),
+    )
+
+
+def _retry(message: RetryMessage | None) -> RetryWish | None:
+    if message is None:
+        return None
+    return RetryWish(
+        attempts=message.attempts,
+        reasons=None if message.reasons is None else frozenset(message.reasons),
+        exit_codes=frozenset(message.exit_codes),
+        wait=None if message.wait is None else read_duration(message.wait),
+        walltime_factor=message.walltime_factor,
+        memory_factor=message.memory_factor,
     )
 
 

@@ -9,6 +9,8 @@ from unit.builders import site
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import JobId, JobSpec, SlurmId, submission_tag
 from bridge.core.lifecycle import Job
+from bridge.core.retry import RetryPolicy
+from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.record import Recorder
 from bridge.flows.submit import Prepared, Submission
@@ -58,10 +60,32 @@ class House:
         self.news = 0
         self.site = site()
         self._tags = count(1)
+        self.retry = RetryPolicy()
+        self.over: list[Job] = []
         recorder = Recorder(
-            site=self.site, journal=self.journal, absence_grace=GRACE, on_news=self._count_news
+            site=self.site,
+            journal=self.journal,
+            absence_grace=GRACE,
+            retry_policy=lambda _: self.retry,
+            on_news=self._count_news,
+            on_over=self.over.append,
         )
-        self.intake = Intake(site=self.site, journal=self.journal, clock=self.clock, render=render)
+        self.cancellation = Cancellation(
+            site=self.site,
+            scheduler=self.slurm,
+            cancels=self.journal,
+            jobs=self.journal,
+            notices=self.journal,
+            recorder=recorder,
+            clock=self.clock,
+        )
+        self.intake = Intake(
+            site=self.site,
+            journal=self.journal,
+            clock=self.clock,
+            render=render,
+            on_arrival=self.cancellation.cancel_arrivals,
+        )
         self.watch = Watch(
             scheduler=self.slurm,
             folders=self.folders,

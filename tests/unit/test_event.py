@@ -24,7 +24,7 @@ from unit.builders import (
 
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.lifecycle import Event, EventKind
-from bridge.core.outcome import FailureReason
+from bridge.core.failure import FailureReason
 from bridge.wire.event import CONTENT_TYPE, CloudEvent, EventData, decode, encode, encode_rejection
 
 SITE = site()

@@ -3,7 +3,8 @@
 import pytest
 from unit.builders import seen
 
-from bridge.core.outcome import FailureReason, failure_of
+from bridge.core.failure import FailureReason
+from bridge.core.outcome import failure_of
 
 
 def why(

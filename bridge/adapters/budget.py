@@ -1,0 +1,50 @@
+"""A Runner that keeps to a budget of commands per minute."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+from threading import Lock
+
+from bridge.core.errors import OverBudgetError
+from bridge.core.policy import budget_wait
+from bridge.ports import Clock, Completed, Runner
+
+
+class BudgetedRunner:
+    """Runs commands through another runner, never more per minute than is allowed.
+
+    Commands are told by their names, wherever they stand in an argv such as
+    `env SLURM_CONF=... squeue ...`; one that no budget names is not counted.
+    """
+
+    def __init__(
+        self, runner: Runner, clock: Clock, budgets: Sequence[tuple[frozenset[str], int | None]]
+    ) -> None:
+        """Each budget is a set of commands, and how many of them may run in any minute."""
+        self._runner = runner
+        self._clock = clock
+        self._budgets = [_Budget(commands, most) for commands, most in budgets if most]
+
+    def run(self, argv: Sequence[str], *, stdin: str = "", timeout: timedelta) -> Completed:
+        """See Runner. Raises OverBudgetError when nothing was run."""
+        for budget in self._budgets:
+            if budget.commands.intersection(argv):
+                budget.spend(self._clock.uptime())
+        return self._runner.run(argv, stdin=stdin, timeout=timeout)
+
+
+class _Budget:
+    def __init__(self, commands: frozenset[str], most: int) -> None:
+        self.commands = commands
+        self._most = most
+        self._spent: deque[timedelta] = deque(maxlen=most)
+        self._lock = Lock()
+
+    def spend(self, now: timedelta) -> None:
+        with self._lock:
+            wait = budget_wait(self._spent, per_minute=self._most, now=now)
+            if wait is not None:
+                names = ", ".join(sorted(self.commands))
+                words = f"{names}: {self._most} in a minute are all that we may run"
+                raise OverBudgetError(words, wait=wait)
+            self._spent.append(now)

@@ -1,0 +1,120 @@
+"""Cancel: a control message becomes a wish on record, and the wish a request to Slurm."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.facts import CancelRequested
+from bridge.core.job import JobId, SlurmId
+from bridge.core.site import Site
+from bridge.flows.record import Recorder
+from bridge.ports import (
+    CancelJournal,
+    Clock,
+    Delivery,
+    LifecycleJournal,
+    Notice,
+    NoticeJournal,
+    Scheduler,
+    Settlement,
+)
+from bridge.wire.control import read_cancel
+from bridge.wire.event import encode_rejection
+
+log = structlog.get_logger()
+
+_ASK_AGAIN = timedelta(seconds=30)
+_UNKNOWN = Problem(
+    where="job_id",
+    what="no job with this id has come here; should it still come, it is cancelled at once",
+)
+
+
+class Cancellation:
+    """Takes the wish to cancel from the message to Slurm, until Slurm says that it is done."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        scheduler: Scheduler,
+        cancels: CancelJournal,
+        jobs: LifecycleJournal,
+        notices: NoticeJournal,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self._site = site
+        self._scheduler = scheduler
+        self._cancels = cancels
+        self._jobs = jobs
+        self._notices = notices
+        self._recorder = recorder
+        self._clock = clock
+        self._asked: dict[SlurmId, timedelta] = {}
+
+    def receive(self, deliveries: Sequence[Delivery]) -> tuple[Settlement, ...]:
+        """How to settle each control message, now that its wish is on record.
+
+        Raises UnavailableError when the journal cannot be written: nothing may be settled then,
+        and the same messages may be received again.
+        """
+        return tuple(map(self._receive, deliveries))
+
+    def cancel_arrivals(self, job_ids: Sequence[JobId]) -> None:
+        """Request the cancellation of those of these new jobs whose cancel came before them."""
+        overtaken = self._cancels.cancels(job_ids)
+        if overtaken:
+            self._request(overtaken)
+
+    def cancel_waiting(self) -> timedelta:
+        """Ask Slurm to cancel what is to be cancelled; how long to wait before the next round.
+
+        scancel tells nothing of its success (it exits with 0 for unknown jobs too), so a job is
+        asked for again until its state says that it has ended. Raises UnavailableError.
+        """
+        now = self._clock.uptime()
+        wanted = {it.slurm_id: it.job_id for it in self._cancels.cancelling() if it.slurm_id}
+        self._asked = {it: at for it, at in self._asked.items() if it in wanted}
+        for slurm_id, job_id in wanted.items():
+            if now - self._asked.get(slurm_id, now - _ASK_AGAIN) < _ASK_AGAIN:
+                continue
+            log.info("cancelling", job=job_id, slurm_id=slurm_id)
+            self._scheduler.cancel(slurm_id)
+            self._asked[slurm_id] = now
+        return _ASK_AGAIN
+
+    def _receive(self, delivery: Delivery) -> Settlement:
+        try:
+            job_id = read_cancel(delivery.body)
+        except InvalidRequestError as error:
+            self._reject(delivery.body, error.job_id, error.problems)
+            return Settlement.DEAD_LETTER
+        # On record before the job is looked for; intake does it the other way round, so that one
+        # of the two sees a job that arrives just now.
+        self._cancels.remember_cancel(job_id, at=self._clock.now())
+        if not self._request([job_id]):
+            self._reject(delivery.body, job_id, (_UNKNOWN,))
+        return Settlement.ACK
+
+    def _request(self, job_ids: Iterable[JobId]) -> bool:
+        """Whether any of the jobs is on record."""
+        known = jobs = self._jobs.jobs(job_ids)
+        fact = CancelRequested(at=self._clock.now())
+        while jobs:
+            stale = self._recorder.tell((it, fact) for it in jobs).stale
+            jobs = self._jobs.jobs(stale)
+        return bool(known)
+
+    def _reject(self, body: bytes, job_id: str | None, problems: tuple[Problem, ...]) -> None:
+        log.warning("cancel_rejected", job=job_id, problems=[str(it) for it in problems])
+        message = encode_rejection(
+            site=self._site.name,
+            at=self._clock.now(),
+            body=body,
+            job_id=job_id,
+            problems=problems,
+        )
+        self._notices.admit([Notice(message=message)])

@@ -17,14 +17,17 @@ from bridge.core.job import SlurmId
 from bridge.core.policy import LookPolicy
 from bridge.core.settings import PollingSettings
 from bridge.daemon import Daemon, Verbs
+from bridge.flows.reach import Reachability
 from bridge.flows.relay import Relay
 from bridge.ports import Delivery
 from bridge.testing.broker import FakeJobsQueue, FakeStatusExchange
 from bridge.testing.cluster import FakeCluster
 from bridge.testing.slurm import FakeSlurm
 from bridge.testing.slurm import Submission as Outcome
+from bridge.wire.control import cancel_message
 
 LONGEST_LOOK = timedelta(minutes=1)
+PATIENCE_WITH_SLURM = timedelta(minutes=5)
 
 
 class FakeConnection:
@@ -69,6 +72,7 @@ class Bridge(House):
     def __init__(self) -> None:
         super().__init__()
         self.queue = ImpatientQueue()
+        self.control = ImpatientQueue()
         self.exchange = FakeStatusExchange()
         self.connections: list[str] = []
         self.lock_is_lost = False
@@ -128,11 +132,19 @@ class Bridge(House):
                 intake=self.intake,
                 submission=self.submission,
                 watch=self.watch,
+                cancellation=self.cancellation,
+                reachability=Reachability(
+                    site=self.site.name,
+                    notices=self.journal,
+                    clock=self.clock,
+                    patience=PATIENCE_WITH_SLURM,
+                ),
                 relay=Relay(outbox=self.journal, sink=self.exchange),
                 keep_house=self.keep_house,
                 hold_lock=self.hold_lock,
             ),
             source=self.queue,
+            control=self.control,
             connections=[
                 FakeConnection("publisher", self.connections),
                 FakeConnection("consumer", self.connections),
@@ -194,6 +206,36 @@ def test_what_cannot_be_accepted_is_told_and_dead_lettered_and_the_next_is_taken
     assert bridge.exchange.published[0].routing_key == "testbed.rejected"
 
 
+def test_a_job_that_is_to_end_is_cancelled_in_slurm_and_tells_so(bridge: Bridge) -> None:
+    def story() -> None:
+        bridge.queue.put(message())
+        bridge.tells("accepted", "queued")
+        bridge.control.put(cancel_message(job_id(1)))
+        assert until(lambda: "cancel" in bridge.slurm.calls)
+        bridge.clock.move(LONGEST_LOOK)
+        bridge.tells("accepted", "queued", "cancelled")
+
+    assert bridge.run(story)
+    assert len(bridge.control.acked) == 1
+
+
+def test_a_silent_slurm_is_told_once_and_so_is_its_return(bridge: Bridge) -> None:
+    def sites_events() -> list[str]:
+        keys = [it.routing_key for it in bridge.exchange.published]
+        return [it for it in keys if it in {"testbed.unreachable", "testbed.recovered"}]
+
+    def story() -> None:
+        bridge.queue.put(message())
+        bridge.tells("accepted", "queued")
+        bridge.slurm.controller_answers = False
+        assert until(lambda: bridge.clock.move(PATIENCE_WITH_SLURM) and sites_events())
+        bridge.slurm.controller_answers = True
+        assert until(lambda: bridge.clock.move(LONGEST_LOOK) and len(sites_events()) > 1)
+
+    assert bridge.run(story)
+    assert sites_events() == ["testbed.unreachable", "testbed.recovered"]
+
+
 def test_the_next_daemon_goes_on_where_the_last_one_was(bridge: Bridge) -> None:
     def first() -> None:
         bridge.queue.put(message())
@@ -250,9 +292,8 @@ def test_a_daemon_that_is_stopped_while_slurm_hangs_says_that_it_did_not_end_cle
 
 
 def test_a_message_is_kept_unsettled_until_the_journal_can_be_written(bridge: Bridge) -> None:
-    bridge.journal.failure = "database or disk is full"
-
     def story() -> None:
+        bridge.journal.failure = "database or disk is full"
         bridge.queue.put(message())
         assert until(lambda: bridge.queue.depth == 0)
         assert len(bridge.queue.unsettled) == 1

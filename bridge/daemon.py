@@ -16,6 +16,7 @@ from bridge.core.settings import PollingSettings
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.reach import Reachability
+from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.submit import Submission
 from bridge.flows.watch import Watch
@@ -50,13 +51,14 @@ class Connection(Protocol):
 class Verbs:
     """What the daemon does, put together elsewhere."""
 
+    recorder: Recorder
     intake: Intake
     submission: Submission
     watch: Watch
     cancellation: Cancellation
     relay: Relay
     reachability: Reachability
-    keep_house: Callable[[], None]
+    keep_house: Callable[[], object]
     hold_lock: Callable[[], None]
     """Says that we still have the journal. Raises SupersededError when somebody else has it."""
 
@@ -123,6 +125,7 @@ class Daemon:
         self._relay = Worker("relay", self._publish_some)
         self._housekeeping = Worker("housekeeping", self._keep_house)
         self._lock = Worker("lock", self._hold_lock)
+        verbs.recorder.notify(self._relay.wake)
 
     def run(self, *, grace: timedelta = timedelta(seconds=20)) -> bool:
         """Work until SIGTERM, SIGINT or `stop`; whether all ended within the grace.
@@ -145,10 +148,6 @@ class Daemon:
     def stop(self) -> None:
         """End the run. Returns at once."""
         self._stopped.set()
-
-    def tell_news(self) -> None:
-        """Something was recorded that the outside waits for."""
-        self._relay.wake()
 
     @property
     def _workers(self) -> tuple[Worker, ...]:

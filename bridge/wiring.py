@@ -1,10 +1,11 @@
 """The only place where adapters, flows and the daemon are put together."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
@@ -14,7 +15,7 @@ from bridge.adapters.local_folders import LocalFolders
 from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, RabbitEventSink
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
-from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
+from bridge.adapters.sqlite_journal import open_journal
 from bridge.core.errors import UnavailableError
 from bridge.core.job import JobId, JobSpec
 from bridge.core.lifecycle import Job
@@ -27,37 +28,87 @@ from bridge.flows.intake import Intake
 from bridge.flows.reach import Reachability
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
-from bridge.flows.submit import Prepared, Submission
+from bridge.flows.submit import ParallelMap, Prepared, Submission
 from bridge.flows.watch import Watch
-from bridge.ports import Clock, JobFolders, Scheduler
+from bridge.ports import (
+    CancelJournal,
+    Clock,
+    DeliverySource,
+    EventSink,
+    IntakeJournal,
+    JobFolders,
+    LifecycleJournal,
+    NoticeJournal,
+    Outbox,
+    Scheduler,
+)
 from bridge.script import job_files, render, script_name
 from bridge.wire.request import read_job
 
 log = structlog.get_logger()
 
 
+class Journal(IntakeJournal, LifecycleJournal, CancelJournal, NoticeJournal, Outbox, Protocol):
+    """Every role of the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside the bridge that its flows reach, through the ports."""
+
+    clock: Clock
+    scheduler: Scheduler
+    folders: JobFolders
+    journal: Journal
+    jobs: DeliverySource
+    control: DeliverySource
+    events: EventSink
+
+
+def _as_it_is(world: World) -> World:
+    return world
+
+
 @contextmanager
-def open_daemon(settings: SiteSettings) -> Iterator[Daemon]:
+def open_daemon(
+    settings: SiteSettings, *, dress: Callable[[World], World] = _as_it_is
+) -> Iterator[Daemon]:
     """The daemon of a site, ready to run; its journal is open, and nobody else's, until the end.
 
+    `dress` may put something between the flows and the world, such as a count of the calls.
     Raises ConfigurationError when the journal cannot be had.
     """
+    broker, site = settings.broker, settings.site
     clock = SystemClock()
     runner = BudgetedRunner(LocalRunner(), clock, _budgets(settings.scheduler))
-    scheduler = SlurmCommandLine(runner, settings.scheduler)
-    folders = LocalFolders(settings.site.work_root, clock)
+    publisher = Publisher(broker)
+    jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
     pool = ThreadPoolExecutor(settings.scheduler.parallel_submissions, thread_name_prefix="sbatch")
     with open_journal(settings.journal, clock=clock) as journal:
-        world = _World(
-            settings=settings,
+        world = World(
             clock=clock,
-            scheduler=scheduler,
-            folders=folders,
+            scheduler=SlurmCommandLine(runner, settings.scheduler),
+            folders=LocalFolders(site.work_root, clock),
             journal=journal,
-            pool=pool,
+            jobs=jobs,
+            control=control,
+            events=RabbitEventSink(broker, publisher),
         )
+        flows = _Flows(settings=settings, world=dress(world))
         try:
-            yield world.daemon()
+            yield Daemon(
+                site=site.name,
+                verbs=flows.verbs(
+                    parallel=pool.map,
+                    keep_house=lambda: journal.prune(clock.now() - settings.journal.keep),
+                    hold_lock=journal.lock.renew,
+                ),
+                source=flows.world.jobs,
+                control=flows.world.control,
+                connections=(publisher, control, jobs),
+                clock=clock,
+                polling=_within_budget(settings),
+            )
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -75,84 +126,72 @@ def _within_budget(settings: SiteSettings) -> PollingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _World:
+class _Flows:
     settings: SiteSettings
-    clock: Clock
-    scheduler: Scheduler
-    folders: JobFolders
-    journal: SqliteJournal
-    pool: ThreadPoolExecutor
+    world: World
 
-    def daemon(self) -> Daemon:
-        settings = self.settings
-        site, broker = settings.site, settings.broker
-        consumer, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
-        publisher = Publisher(broker)
+    def verbs(
+        self,
+        *,
+        parallel: ParallelMap,
+        keep_house: Callable[[], object],
+        hold_lock: Callable[[], None],
+    ) -> Verbs:
+        world, settings = self.world, self.settings
+        site = settings.site
         recorder = Recorder(
             site=site,
-            journal=self.journal,
+            journal=world.journal,
             absence_grace=settings.polling.absence_grace,
             retry_policy=self._retry_policy,
             on_over=self._note_outcome,
-            on_news=lambda: daemon.tell_news(),  # noqa: PLW0108 - the daemon is made below
         )
         cancellation = Cancellation(
             site=site,
-            scheduler=self.scheduler,
-            cancels=self.journal,
-            jobs=self.journal,
-            notices=self.journal,
+            scheduler=world.scheduler,
+            cancels=world.journal,
+            jobs=world.journal,
+            notices=world.journal,
             recorder=recorder,
-            clock=self.clock,
+            clock=world.clock,
         )
-        daemon = Daemon(
-            site=site.name,
-            verbs=Verbs(
-                intake=Intake(
-                    site=site,
-                    journal=self.journal,
-                    clock=self.clock,
-                    render=self._render,
-                    on_arrival=cancellation.cancel_arrivals,
-                ),
-                submission=self._submission(recorder),
-                watch=Watch(
-                    scheduler=self.scheduler,
-                    folders=self.folders,
-                    journal=self.journal,
-                    recorder=recorder,
-                    clock=self.clock,
-                ),
-                cancellation=cancellation,
-                reachability=Reachability(
-                    site=site.name,
-                    notices=self.journal,
-                    clock=self.clock,
-                    patience=settings.polling.unreachable_after,
-                ),
-                relay=Relay(outbox=self.journal, sink=RabbitEventSink(broker, publisher)),
-                keep_house=self._keep_house,
-                hold_lock=self.journal.lock.renew,
+        return Verbs(
+            recorder=recorder,
+            intake=Intake(
+                site=site,
+                journal=world.journal,
+                clock=world.clock,
+                render=self._render,
+                on_arrival=cancellation.cancel_arrivals,
             ),
-            source=consumer,
-            control=control,
-            connections=(publisher, control, consumer),
-            clock=self.clock,
-            polling=_within_budget(settings),
-        )
-        return daemon
-
-    def _submission(self, recorder: Recorder) -> Submission:
-        return Submission(
-            site=self.settings.site,
-            scheduler=self.scheduler,
-            folders=self.folders,
-            journal=self.journal,
-            recorder=recorder,
-            clock=self.clock,
-            prepare=self._prepare,
-            settle_time=self.settings.scheduler.settle_time,
-            parallel=self.pool.map,
+            submission=Submission(
+                site=site,
+                scheduler=world.scheduler,
+                folders=world.folders,
+                journal=world.journal,
+                recorder=recorder,
+                clock=world.clock,
+                prepare=self._prepare,
+                settle_time=settings.scheduler.settle_time,
+                parallel=parallel,
+            ),
+            watch=Watch(
+                scheduler=world.scheduler,
+                folders=world.folders,
+                journal=world.journal,
+                recorder=recorder,
+                clock=world.clock,
+            ),
+            cancellation=cancellation,
+            reachability=Reachability(
+                site=site.name,
+                notices=world.journal,
+                clock=world.clock,
+                patience=settings.polling.unreachable_after,
+            ),
+            relay=Relay(outbox=world.journal, sink=world.events),
+            keep_house=keep_house,
+            hold_lock=hold_lock,
         )
 
     def _render(self, spec: JobSpec, attempt: int) -> str:
@@ -167,7 +206,7 @@ class _World:
         return Prepared(script=files[script_name(job.attempt)], files=files)
 
     def _retry_policy(self, job_id: JobId) -> RetryPolicy:
-        spec = read_job(self.journal.request(job_id), site=self.settings.site.name)
+        spec = read_job(self.world.journal.request(job_id), site=self.settings.site.name)
         return policy_for(spec.retry, self.settings.retry)
 
     def _note_outcome(self, job: Job) -> None:
@@ -179,9 +218,6 @@ class _World:
             "attempt": job.attempt,
         }
         try:
-            self.folders.create(job.job_id, {"outcome.json": json.dumps(outcome) + "\n"})
+            self.world.folders.create(job.job_id, {"outcome.json": json.dumps(outcome) + "\n"})
         except UnavailableError as error:
             log.warning("outcome_not_noted", job=job.job_id, words=str(error))
-
-    def _keep_house(self) -> None:
-        self.journal.prune(self.clock.now() - self.settings.journal.keep)

@@ -39,20 +39,19 @@ class Recorder:
         journal: LifecycleJournal,
         absence_grace: timedelta,
         retry_policy: Callable[[JobId], RetryPolicy],
-        on_news: Callable[[], None] = lambda: None,
         on_over: Callable[[Job], None] = lambda _: None,
     ) -> None:
-        """`retry_policy` is asked about jobs that fail.
-
-        `on_news` is called whenever events were recorded that wait to be published, and `on_over`
-        with each job whose terminal event is among them.
-        """
+        """`retry_policy` is asked about failing jobs; `on_over` is told which jobs have ended."""
         self._retry_policy = retry_policy
-        self._on_news = on_news
+        self._listeners: list[Callable[[], None]] = []
         self._on_over = on_over
         self._site = site
         self._journal = journal
         self._absence_grace = absence_grace
+
+    def notify(self, listener: Callable[[], None]) -> None:
+        """Call `listener` from now on whenever events were recorded that wait to be published."""
+        self._listeners.append(listener)
 
     def tell(self, told: Iterable[tuple[Job, Fact]]) -> Recorded:
         """Tell each job its fact; several facts of one job stand side by side, in order.
@@ -74,7 +73,8 @@ class Recorder:
             if change.job.is_over:
                 self._on_over(change.job)
         if any(it.messages for it in recorded):
-            self._on_news()
+            for listener in self._listeners:
+                listener()
         return Recorded(changed=len(recorded), stale=stale)
 
     def _changes(self, job: Job, facts: Sequence[Fact]) -> Iterator[Change]:

@@ -100,7 +100,7 @@ class SchedulerSection(_Model):
     parallel_submissions: Processes = Field(
         default=4, description="how many sbatch may run at once"
     )
-    queries_per_minute: Attempts = Field(
+    queries_per_minute: Count = Field(
         default=30,
         description="how many squeue and sacct there are at most in any minute, whatever happens; "
         "a look at all jobs takes one or two",

@@ -67,9 +67,9 @@ class House:
             journal=self.journal,
             absence_grace=GRACE,
             retry_policy=lambda _: self.retry,
-            on_news=self._count_news,
             on_over=self.over.append,
         )
+        recorder.notify(self._count_news)
         self.cancellation = Cancellation(
             site=self.site,
             scheduler=self.slurm,

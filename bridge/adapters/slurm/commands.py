@@ -40,6 +40,7 @@ _NOT_FOUND = (126, 127)
 _BAD_OPTION = 255
 _SUBMITTED = re.compile(r"[0-9]+(?:;[A-Za-z0-9_.-]+)?")
 _ROW_ID = re.compile(r"[0-9]+(?:_(?:[0-9]+|\[[0-9,:%-]+(?:\.\.\.)?\])|\+[0-9]+)?")
+_WAITING = (Meaning.QUEUED, Meaning.REQUEUED, Meaning.HELD)
 _NO_NODES = ("", "None assigned", "(null)", "n/a")
 _MARGIN = timedelta(minutes=1)
 # Between our clock and the cluster's.
@@ -267,6 +268,7 @@ def _sighting(
         exit_code=exit_code if has_ended else None,
         signal=signal if has_ended else None,
         submitted_at=_time(submit),
+        expected_start_at=_time(start) if said_of_life in _WAITING else None,
         started_at=_time(start) if has_started else None,
         ended_at=_time(end) if has_ended else None,
         nodes=on_nodes,

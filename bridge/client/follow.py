@@ -1,6 +1,6 @@
 """Follow status events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Self
 
@@ -14,9 +14,7 @@ from bridge.wire.event import CloudEvent, decode
 
 log = structlog.get_logger()
 
-TERMINAL = frozenset(
-    {EventKind.FINISHED, EventKind.FAILED, EventKind.CANCELLED, EventKind.REJECTED}
-)
+_ENDS = frozenset({EventKind.FINISHED, EventKind.FAILED, EventKind.CANCELLED})
 
 
 class Follower:
@@ -47,16 +45,33 @@ class Follower:
 
     def events(self, *, quiet: timedelta | None = None) -> Iterator[CloudEvent]:
         """Event by event, until none came for the time `quiet`; for ever without it."""
-        for body in self._listener.events(quiet=quiet):
-            try:
-                yield decode(body)
-            except InvalidRequestError as error:
-                log.warning("not_a_status_event", problems=[str(it) for it in error.problems])
+        return status_events(self._listener.events(quiet=quiet))
 
     def job(self, job_id: str, *, quiet: timedelta | None = None) -> Iterator[CloudEvent]:
         """The events of one job, up to its last one."""
-        for event in self.events(quiet=quiet):
-            if event.data.job_id == job_id:
-                yield event
-                if event.data.event in TERMINAL:
-                    return
+        return of_job(self.events(quiet=quiet), job_id)
+
+
+def status_events(bodies: Iterable[bytes]) -> Iterator[CloudEvent]:
+    """The status events in these messages; what is none is logged and left out."""
+    for body in bodies:
+        try:
+            yield decode(body)
+        except InvalidRequestError as error:
+            log.warning("not_a_status_event", problems=[str(it) for it in error.problems])
+
+
+def of_job(events: Iterable[CloudEvent], job_id: str) -> Iterator[CloudEvent]:
+    """The events of one job, up to its last one.
+
+    A `rejected` is the last one only where nothing of the job came before: later it speaks of
+    another message that bears the same id, and the job lives on.
+    """
+    is_known = False
+    for event in events:
+        if event.data.job_id != job_id:
+            continue
+        yield event
+        if event.data.event in _ENDS or (event.data.event is EventKind.REJECTED and not is_known):
+            return
+        is_known = True

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.adapters.budget import BudgetedRunner
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.local_folders import LocalFolders
+from bridge.adapters.local_folders import LocalFolders, LocalRemains
 from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, RabbitEventSink
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
@@ -26,6 +26,7 @@ from bridge.daemon import Daemon, Verbs
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.reach import Reachability
+from bridge.flows.rebuild import Findings, fill, search
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.submit import ParallelMap, Prepared, Submission
@@ -221,3 +222,22 @@ class _Flows:
             self.world.folders.create(job.job_id, {"outcome.json": json.dumps(outcome) + "\n"})
         except UnavailableError as error:
             log.warning("outcome_not_noted", job=job.job_id, words=str(error))
+
+
+def rebuild_journal(settings: SiteSettings) -> Findings:
+    """Make a site's lost journal anew from Slurm and the jobs' folders.
+
+    Raises ConfigurationError when the journal is not lost or a daemon has it, and UnavailableError
+    when Slurm or the disk does not answer; nothing is restored then.
+    """
+    clock = SystemClock()
+    remains = LocalRemains(settings.site.work_root, clock)
+    findings = search(
+        site=settings.site,
+        remains=remains,
+        scheduler=SlurmCommandLine(LocalRunner(), settings.scheduler),
+        clock=clock,
+    )
+    with open_journal(settings.journal, clock=clock) as journal:
+        fill(journal, findings, remains, hold_lock=journal.lock.renew)
+    return findings

@@ -6,6 +6,7 @@ from bridge import __version__
 from bridge.cli import exits
 from bridge.cli.cancel import cancel
 from bridge.cli.check import check
+from bridge.cli.journal import journal
 from bridge.cli.render import render
 from bridge.cli.run import run
 from bridge.cli.submit import submit
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (run, submit, watch, cancel, render, check):
+for command in (run, submit, watch, cancel, render, check, journal):
     main.add_command(command)

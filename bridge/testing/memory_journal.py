@@ -111,6 +111,11 @@ class MemoryJournal:
                 if it.entry.position in sent and it.sent_at is None:
                     self._events[event_id] = replace(it, sent_at=self._clock.now())
 
+    def is_empty(self) -> bool:
+        """Whether it holds no job, no event and no cancel."""
+        with self._available():
+            return not (self._records or self._events or self._cancels)
+
     def prune(self, before: datetime) -> int:
         """Forget jobs that are over, last changed before then, and all of whose events are sent.
 

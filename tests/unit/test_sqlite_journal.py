@@ -438,7 +438,7 @@ def _plan(path: Path, statement: str) -> str:
         *("before", "sent_at", "job_ids", "requested_at", "now", "routing_keys"),
     )
     parameters = row_of(an_acceptance().job) | dict.fromkeys(texts, "[]")
-    parameters |= {"limit": 1, "position": 1}
+    parameters |= {"limit": 1, "position": 1, "told_before": 0}
     connection = sqlite3.connect(path)
     rows = connection.execute(f"EXPLAIN QUERY PLAN {SQL[statement]}", parameters).fetchall()
     connection.close()

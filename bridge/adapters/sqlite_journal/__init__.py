@@ -1,5 +1,6 @@
 """The journal: a SQLite file that only one daemon writes, durable when a call returns."""
 
+from bridge.adapters.sqlite_journal.inspection import Inspection, inspect_journal
 from bridge.adapters.sqlite_journal.journal import SqliteJournal, open_journal
 from bridge.adapters.sqlite_journal.lock import (
     RENEW_EVERY,
@@ -9,8 +10,10 @@ from bridge.adapters.sqlite_journal.lock import (
 
 __all__ = [
     "RENEW_EVERY",
+    "Inspection",
     "JournalLock",
     "LockTerms",
     "SqliteJournal",
+    "inspect_journal",
     "open_journal",
 ]

@@ -77,7 +77,7 @@ def open_database(path: Path, *, network: bool) -> sqlite3.Connection:
     except OSError as error:
         raise _problem(f"{path} cannot be opened: {error.strerror}") from error
     with storage_failures(path):
-        _refuse_what_is_no_journal(path, network=network)
+        check_is_journal(path, network=network)
         connection = connect(path, network=network)
         try:
             migrate(connection, MIGRATIONS)
@@ -101,9 +101,12 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
             raise
 
 
-def _refuse_what_is_no_journal(path: Path, *, network: bool) -> None:
-    # Before anything is written: what is not ours stays as it is.
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+def check_is_journal(path: Path, *, network: bool, timeout: float = _BUSY_TIMEOUT_S) -> int:
+    """The version of the journal in this file, 0 where it is empty. Writes nothing.
+
+    Raises ConfigurationError when it is no journal or of a newer version, and sqlite3's errors.
+    """
+    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
         if network:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -123,6 +126,7 @@ def _refuse_what_is_no_journal(path: Path, *, network: bool) -> None:
             f"{path} has version {version}, made by a newer bridge; this one reads journals up to "
             f"version {len(MIGRATIONS)}: install the newer bridge again, or name another file"
         )
+    return int(version)
 
 
 def _problem(what: str) -> ConfigurationError:

@@ -13,7 +13,7 @@ from bridge.adapters.sqlite_journal.disk import is_network
 from bridge.adapters.sqlite_journal.group_commit import GroupCommit
 from bridge.adapters.sqlite_journal.lock import JournalLock, LockTerms, take_lock
 from bridge.adapters.sqlite_journal.rows import job_of, row_of, write_time
-from bridge.adapters.sqlite_journal.statements import SQL
+from bridge.adapters.sqlite_journal.statements import INSPECTION, SQL
 from bridge.core.errors import ConfigurationError, Problem
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job
@@ -111,6 +111,10 @@ class SqliteJournal:
         rows = [{"position": it, "sent_at": now} for it in positions]
         self._writer.run(lambda it: it.executemany(SQL["mark_sent"], rows).rowcount)
 
+    def is_empty(self) -> bool:
+        """Whether it holds no job, no event and no cancel."""
+        return self._read(lambda it: not it.execute(INSPECTION["holds_anything"]).fetchone()[0])
+
     def prune(self, before: datetime) -> int:
         """Delete jobs that are over, last changed before then, and all of whose events are sent.
 
@@ -183,7 +187,11 @@ def _admit(connection: sqlite3.Connection, entry: Acceptance | Notice, now: str)
         added = connection.execute(SQL["insert_notice"], row).rowcount
         return Admission.RECORDED if added else Admission.DUPLICATE
     job = entry.job
-    row = row_of(job) | {"fingerprint": entry.fingerprint, "changed_at": now}
+    row = row_of(job) | {
+        "fingerprint": entry.fingerprint,
+        "told_before": job.sequence - len(entry.messages),
+        "changed_at": now,
+    }
     if not connection.execute(SQL["insert_job"], row).rowcount:
         key = {"job_id": job.job_id}
         (known,) = connection.execute(SQL["fingerprint"], key).fetchone()

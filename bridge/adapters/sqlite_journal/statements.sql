@@ -6,12 +6,12 @@ INSERT INTO jobs (
     job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages,
     pending_reason, nodes, container_exit_code, exit_code, signal, accepted_at, not_before,
     cancel_requested_at, submitting_since, submitted_at, started_at, slurm_started_at, ended_at,
-    absent_since, interrupted_since, revision, sequence, changed_at
+    absent_since, interrupted_since, revision, sequence, told_before, changed_at
 ) VALUES (
     :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :timeouts, :memory_shortages,
     :pending_reason, :nodes, :container_exit_code, :exit_code, :signal, :accepted_at, :not_before,
     :cancel_requested_at, :submitting_since, :submitted_at, :started_at, :slurm_started_at,
-    :ended_at, :absent_since, :interrupted_since, :revision, :sequence, :changed_at
+    :ended_at, :absent_since, :interrupted_since, :revision, :sequence, :told_before, :changed_at
 )
 ON CONFLICT (job_id) DO NOTHING;
 

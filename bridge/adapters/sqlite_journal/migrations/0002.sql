@@ -4,6 +4,8 @@ ALTER TABLE jobs ADD COLUMN timeouts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN memory_shortages INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN not_before TEXT;
 ALTER TABLE jobs ADD COLUMN cancel_requested_at TEXT;
+-- Up to this number the job's events were told by an earlier journal, which was lost.
+ALTER TABLE jobs ADD COLUMN told_before INTEGER NOT NULL DEFAULT 0;
 
 -- With not_before in it, jobs that may not be submitted yet are passed over without a look at them.
 DROP INDEX jobs_waiting;

@@ -1,0 +1,129 @@
+"""The jobs' folders and the marker spool, on a file system that this machine sees."""
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from bridge.adapters.local_folders.files import (
+    FOLDER,
+    available,
+    make_folder,
+    make_root,
+    opened,
+    read,
+    write,
+)
+from bridge.adapters.local_folders.marks import LONGEST_MARK, read_mark
+from bridge.core.facts import EndMark
+from bridge.core.job import JobId
+from bridge.ports import Clock, Mark
+
+MOST_MARKS = 10_000
+"""How many files one look at the spool takes up."""
+UNFINISHED_FOR = timedelta(seconds=60)
+"""How long a file may lie in the spool without being a marker, before it is removed."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class LocalFolders:
+    """JobFolders below `work_root`, in folders named by job id; the spool is `spool` there.
+
+    Jobs write there too, so nothing in it is trusted: no symbolic link is followed, only regular
+    files are read, and no more of them than a marker can have.
+    """
+
+    def __init__(self, work_root: str, clock: Clock) -> None:
+        self._root = Path(work_root)
+        self._clock = clock
+        self._left_alone: set[str] = set()
+
+    def create(self, job_id: JobId, files: Mapping[str, str]) -> None:
+        """Make the job's folder if it is missing, and write these files into it.
+
+        After a crash each file is there whole, as it was before or as it is now. Raises
+        UnavailableError, and ValueError when a file's name is more than a name.
+        """
+        with available(self._root / job_id):
+            make_root(self._root)
+            with opened(self._root, os.O_RDONLY | os.O_DIRECTORY) as root:
+                make_folder("spool", root)
+                make_folder(job_id, root)
+                os.fsync(root)
+                with opened(job_id, FOLDER, root) as folder:
+                    make_folder("artifacts", folder)
+                    for name, text in files.items():
+                        write(name, text.encode(), folder)
+                    os.fsync(folder)
+
+    def marks(self) -> tuple[Mark, ...]:
+        """The markers that lie in the spool, oldest first.
+
+        What has been there for a minute and is no marker is removed. Raises UnavailableError.
+        """
+        with (
+            available(self._spool),
+            suppress(FileNotFoundError),
+            opened(self._spool, FOLDER) as spool,
+        ):
+            with os.scandir(spool) as entries:
+                names = [it.name for it in islice(entries, MOST_MARKS)]
+            self._left_alone &= set(names)
+            seen = [it for it in (self._look(name, spool) for name in names) if it is not None]
+            return tuple(mark for _, mark in sorted(seen, key=_age))
+        return ()
+
+    def forget(self, marks: Iterable[Mark]) -> None:
+        """Remove markers from the spool; one that is gone is left alone. UnavailableError."""
+        with (
+            available(self._spool),
+            suppress(FileNotFoundError),
+            opened(self._spool, FOLDER) as spool,
+        ):
+            for mark in marks:
+                with suppress(FileNotFoundError):
+                    os.unlink(mark.file, dir_fd=spool)
+
+    @property
+    def _spool(self) -> Path:
+        return self._root / "spool"
+
+    def _look(self, name: str, spool: int) -> tuple[int, Mark] | None:
+        """The marker and when it was written, in ns; None when it is none, or not yet."""
+        now = self._clock.now()
+        try:
+            status = os.stat(name, dir_fd=spool, follow_symlinks=False)
+            is_file = stat.S_ISREG(status.st_mode)
+            said = read(name, spool, longest=LONGEST_MARK) if is_file else None
+        except FileNotFoundError:
+            return None
+        mark = None if said is None else read_mark(name, said.decode(errors="replace"), at=now)
+        if mark is not None:
+            return status.st_mtime_ns, mark
+        # The time of change, since the time of modification is whatever its owner says.
+        if now - datetime.fromtimestamp(status.st_ctime, UTC) > UNFINISHED_FOR:
+            self._remove(name, spool)
+        return None
+
+    def _remove(self, name: str, spool: int) -> None:
+        if name in self._left_alone:
+            return
+        try:
+            os.unlink(name, dir_fd=spool)
+        except OSError as error:
+            # Such as a folder: said once, not at every look.
+            self._left_alone.add(name)
+            log.warning("not_a_mark", file=name, removed=False, words=str(error))
+        else:
+            log.warning("not_a_mark", file=name, removed=True)
+
+
+def _age(seen: tuple[int, Mark]) -> tuple[int, int, bool]:
+    written, mark = seen
+    return written, mark.fact.restart, isinstance(mark.fact, EndMark)

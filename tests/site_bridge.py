@@ -203,3 +203,7 @@ class SiteBridge:
             with self._news:
                 self._seen.append(event)
                 self._news.notify_all()
+
+
+OpenBridge = Callable[..., SiteBridge]
+"""The fixture `open_bridge`: opens a bridge, with changes to what its YAML says."""

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 from rabbitmq_management import Management
-from site_bridge import Configuration, SiteBridge
+from site_bridge import Configuration, OpenBridge, SiteBridge
 from testbed import CHECKOUT, MARK, Testbed
 
 import bridge
-
-OpenBridge = Callable[..., SiteBridge]
 
 NEED_THE_TESTBED = ("integration", "fault", "security")
 INSTALLED_IN = os.environ.get("BRIDGE_TEST_INSTALLED_IN")
@@ -37,31 +35,6 @@ def user_folder(testbed: Testbed) -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def open_bridge(testbed: Testbed, user_folder: Path) -> Iterator[OpenBridge]:
-    """Opens a bridge with a site of its own; what is left of it at the broker goes in the end."""
-    with ExitStack() as stack:
-
-        def open_one(
-            configure: Callable[[Configuration], None] = lambda _: None,
-            *,
-            base: str = "testbed.yaml",
-        ) -> SiteBridge:
-            opened = SiteBridge(testbed, user_folder, configure=configure, base=base)
-            stack.callback(Management(testbed.broker).delete_namespace, opened.name)
-            stack.callback(opened.close)
-            opened.open()
-            return opened
-
-        yield open_one
-
-
-@pytest.fixture
-def site_bridge(open_bridge: OpenBridge) -> SiteBridge:
-    """A running bridge, as testbed.yaml has it."""
-    return open_bridge()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class BudgetedRunner:
         """See Runner. Raises OverBudgetError when nothing was run."""
         for budget in self._budgets:
             if budget.commands.intersection(argv):
-                budget.spend(self._clock.uptime())
+                budget.spend(self._clock)
         return self._runner.run(argv, stdin=stdin, timeout=timeout)
 
 
@@ -40,8 +40,9 @@ class _Budget:
         self._spent: deque[timedelta] = deque(maxlen=most)
         self._lock = Lock()
 
-    def spend(self, now: timedelta) -> None:
+    def spend(self, clock: Clock) -> None:
         with self._lock:
+            now = clock.uptime()
             wait = budget_wait(self._spent, per_minute=self._most, now=now)
             if wait is not None:
                 names = ", ".join(sorted(self.commands))

@@ -48,7 +48,7 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
     match fact:
         case SubmissionBegun():
             return move(job, Phase.SUBMITTING, submitting_since=fact.at, not_before=None)
-        case Submitted() | Refused() if job.slurm_id is not None:
+        case Submitted() | Refused() | NotSubmitted() if job.slurm_id is not None:
             return Step(job=job, anomaly=f"{job.phase} -> {type(fact).__name__.lower()}")
         case Submitted():
             return _submitted(job, fact)
@@ -93,4 +93,5 @@ def _cancel(job: Job, fact: CancelRequested) -> Step:
 
 
 def _cancelled_here(job: Job, at: datetime) -> Step:
-    return end(job, Phase.CANCELLED, at, detail="cancelled before it was submitted")
+    what = "it" if job.attempt == 1 else f"attempt {job.attempt}"
+    return end(job, Phase.CANCELLED, at, detail=f"cancelled before {what} was submitted")

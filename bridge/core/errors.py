@@ -37,6 +37,14 @@ class SubmissionRefusedError(BridgeError):
 class SubmissionUncertainError(BridgeError):
     """The job may exist: look its tag up before submitting again."""
 
+    def __init__(self, words: str, *, is_understood: bool = True) -> None:
+        """Tell of words that we know as doubtful; else `is_understood` is False.
+
+        What is said again and again and is not understood may mean no.
+        """
+        self.is_understood = is_understood
+        super().__init__(words)
+
 
 class UnavailableError(BridgeError):
     """Nothing happened and nothing is known: change nothing, ask later."""

@@ -45,8 +45,12 @@ def end(
     reason: FailureReason | None = None,
     detail: str | None = None,
 ) -> Step:
-    """The job's terminal event, and nothing after it."""
-    return move(job, phase, pending_reason=None, ended_at=job.ended_at or at).then(
+    """The job's terminal event, and nothing after it.
+
+    Where nobody has said when the job ended, it ended now; of a lost job that is not known.
+    """
+    ended_at = job.ended_at if reason is FailureReason.LOST else job.ended_at or at
+    return move(job, phase, pending_reason=None, not_before=None, ended_at=ended_at).then(
         lambda it: tell(it, EventKind(phase), at, reason=reason, detail=detail)
     )
 

@@ -8,6 +8,7 @@ from bridge.core.job import Resources, RetryWish
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.moves import move, tell
 from bridge.core.policy import back_off
+from bridge.core.quantity import LONGEST_WALLTIME, MOST_MEMORY_MIB
 from bridge.core.site import Limits
 
 RETRYABLE = frozenset(
@@ -42,6 +43,14 @@ class RetryPolicy:
     """By how much the time limit grows with each attempt after one that ran into it."""
     memory_factor: float = 1.0
     """By how much the memory grows with each attempt after one that ran out of it."""
+
+
+def check_retryable(reason: FailureReason) -> FailureReason:
+    """The reason itself. Raises ValueError for one that no policy can name."""
+    if reason not in RETRYABLE:
+        accepted = ", ".join(sorted(RETRYABLE))
+        raise ValueError(f"a job that failed so is never tried again; accepted: {accepted}")
+    return reason
 
 
 def policy_for(wish: RetryWish | None, default: RetryPolicy) -> RetryPolicy:
@@ -115,13 +124,16 @@ def _afresh(job: Job, reason: FailureReason) -> Job:
 def grown(asked: Resources, job: Job, policy: RetryPolicy, limits: Limits) -> Resources:
     """What this attempt asks for: more time or memory after attempts that lacked it.
 
-    Never more than the site's limits; what the job leaves to the site's defaults is left alone.
+    Never more than the site's limits, or than a job could ask for where the site has none; what
+    the job leaves to the site's defaults is left alone.
     """
     walltime, memory = asked.walltime, asked.memory_mib
     if walltime is not None and job.timeouts:
-        walltime *= policy.walltime_factor**job.timeouts
-        walltime = min(walltime, limits.walltime) if limits.walltime else walltime
+        most_time = limits.walltime or LONGEST_WALLTIME
+        factor = policy.walltime_factor**job.timeouts
+        walltime = min(walltime * min(factor, most_time / walltime), most_time)
     if memory is not None and job.memory_shortages:
-        memory = round(memory * policy.memory_factor**job.memory_shortages)
-        memory = min(memory, limits.memory_mib) if limits.memory_mib else memory
+        most_memory = limits.memory_mib or MOST_MEMORY_MIB
+        factor = policy.memory_factor**job.memory_shortages
+        memory = min(round(memory * min(factor, most_memory / memory)), most_memory)
     return replace(asked, walltime=walltime, memory_mib=memory)

@@ -88,15 +88,24 @@ def _started(job: Job, at: datetime, sighting: Sighting) -> Step:
 
 
 def _ends(job: Job, fact: Seen, said: Meaning) -> Step:
-    step = _runs(job, fact) if _has_started(fact.sighting, said) else Step(job=job)
+    step = Step(job=job)
+    if _has_started(fact.sighting, said):
+        step = _runs(job, fact)
+    elif job.phase is Phase.RUNNING and _ended_in_the_queue(fact.sighting):
+        step = requeue(job, fact.at, restart=job.restart + 1)
     return step.then(lambda it: _conclude(it, fact, said))
 
 
 def _has_started(sighting: Sighting, said: Meaning) -> bool:
-    # A job cancelled or past its deadline in the queue never started. Slurm then sets its start to
-    # the time of its end, in squeue and in sacct (seen with 22.05); only nodes tell a real start.
     ran = sighting.started_at is not None and sighting.nodes is not None
     return ran or said is Meaning.COMPLETED
+
+
+def _ended_in_the_queue(sighting: Sighting) -> bool:
+    # A job cancelled or past its deadline in the queue never started. Slurm then sets its start to
+    # the time of its end, in squeue and in sacct (seen with 22.05); only nodes tell a real start.
+    start = sighting.started_at
+    return sighting.nodes is None and start is not None and start == sighting.ended_at
 
 
 def _conclude(job: Job, fact: Seen, said: Meaning) -> Step:

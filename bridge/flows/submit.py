@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from bridge.core.errors import (
+    BridgeError,
     InvalidRequestError,
     OverBudgetError,
     SiteFullError,
@@ -29,7 +30,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 _CHECKS_BEFORE_RESUBMISSION = 2
-_MOST_UNCERTAIN = 3
+_MOST_NOT_UNDERSTOOD = 3
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
@@ -102,7 +103,7 @@ class Submission:
         self._parallel = parallel
         self._batch = batch
         self._uncertain_since: dict[JobId, timedelta] = {}
-        self._uncertain_words: dict[JobId, list[str]] = defaultdict(list)
+        self._not_understood: dict[JobId, list[str]] = defaultdict(list)
         self._checks: Counter[JobId] = Counter()
         self._born = clock.uptime()
 
@@ -128,8 +129,13 @@ class Submission:
         except UnavailableError as error:
             return Pass(handled=0, obstacle=str(error))
         attempt = _Attempt()
-        facts = self._parallel(lambda pair: self._submit_one(pair, attempt), ready)
-        known = [it for it in facts if it is not None]
+        # All of them, also where one cannot be recorded: what still asks Slurm when the next pass
+        # begins would be taken for a submission that did not arrive.
+        outcomes = list(self._parallel(lambda pair: self._submit_one(pair, attempt), ready))
+        for outcome in outcomes:
+            if isinstance(outcome, BridgeError):
+                raise outcome
+        known = [it for it in outcomes if it is not None]
         return Pass(
             handled=sum(not isinstance(it, NotSubmitted) for it in known),
             obstacle=attempt.obstacle,
@@ -156,12 +162,22 @@ class Submission:
         begun = {it.job_id: it for it in self._journal.jobs(prepared.keys() - stale)}
         return [(begun[it], made) for it, made in prepared.items() if it in begun]
 
-    def _submit_one(self, pair: tuple[Job, Prepared], attempt: "_Attempt") -> Fact | None:
-        """The fact that came of it; None when it is not known whether Slurm has the job."""
+    def _submit_one(
+        self, pair: tuple[Job, Prepared], attempt: "_Attempt"
+    ) -> Fact | BridgeError | None:
+        """The fact that came of it, or the error that kept it from being recorded.
+
+        None when it is not known whether Slurm has the job.
+        """
         job, prepared = pair
         fact = self._ask_slurm(job, prepared, attempt)
-        if fact is not None:
+        if fact is None:
+            return None
+        self._forget_doubt(job.job_id, fact)
+        try:
             self._recorder.tell([(job, fact)])
+        except BridgeError as error:
+            return error
         return fact
 
     def _ask_slurm(self, job: Job, prepared: Prepared, attempt: "_Attempt") -> Fact | None:
@@ -173,7 +189,8 @@ class Submission:
             return Refused(at=self._clock.now(), words=str(error))
         except SubmissionUncertainError as error:
             log.warning("submission_uncertain", job=job.job_id, words=str(error))
-            self._uncertain_words[job.job_id].append(str(error))
+            if not error.is_understood:
+                self._not_understood[job.job_id].append(str(error))
             self._uncertain_since[job.job_id] = self._clock.uptime()
             return None
         except UnavailableError as error:
@@ -195,11 +212,14 @@ class Submission:
         known = [(job, fact) for job, fact in facts if fact is not None]
         self._recorder.tell(known)
         for job, fact in known:
-            self._uncertain_since.pop(job.job_id, None)
-            self._checks.pop(job.job_id, None)
-            if not isinstance(fact, NotSubmitted):
-                self._uncertain_words.pop(job.job_id, None)
+            self._forget_doubt(job.job_id, fact)
         return Pass(handled=len(known), doubtful=len(doubtful) - len(known))
+
+    def _forget_doubt(self, job_id: JobId, fact: Fact) -> None:
+        self._uncertain_since.pop(job_id, None)
+        self._checks.pop(job_id, None)
+        if not isinstance(fact, NotSubmitted):
+            self._not_understood.pop(job_id, None)
 
     def _queued_tags(self) -> Mapping[SubmissionTag, list[SlurmId]]:
         found: dict[SubmissionTag, list[SlurmId]] = defaultdict(list)
@@ -223,9 +243,9 @@ class Submission:
         if self._checks[job.job_id] < _CHECKS_BEFORE_RESUBMISSION:
             return None
         log.info("submission_did_not_arrive", job=job.job_id, tag=tag)
-        words = self._uncertain_words[job.job_id]
-        if len(words) >= _MOST_UNCERTAIN:
-            # Slurm has said so often what we do not understand that it must mean no.
+        words = self._not_understood[job.job_id]
+        if len(words) >= _MOST_NOT_UNDERSTOOD:
+            # What Slurm has said so often, and we do not understand, must mean no.
             return Refused(at=now, words=words[-1])
         return NotSubmitted(at=now, words="Slurm does not know this submission")
 

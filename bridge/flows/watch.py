@@ -9,7 +9,7 @@ import structlog
 from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.facts import Absent, EndMark, Fact, Seen, Sighting
 from bridge.core.job import JobId, SlurmId
-from bridge.core.lifecycle import Job
+from bridge.core.lifecycle import Job, Phase
 from bridge.core.slurm_state import FINAL, MEANING
 from bridge.flows.record import Recorder
 from bridge.ports import Clock, JobFolders, LifecycleJournal, Mark, Scheduler
@@ -17,6 +17,9 @@ from bridge.ports import Clock, JobFolders, LifecycleJournal, Mark, Scheduler
 log = structlog.get_logger()
 
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
+
+_Run = tuple[SlurmId, int, Phase]
+# A job's own start marker changes it: who has just started is not missing any more.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class Watch:
         self._journal = journal
         self._recorder = recorder
         self._clock = clock
-        self._missing_since: dict[SlurmId, timedelta] = {}
+        self._missing_since: dict[_Run, timedelta] = {}
         """In uptime; emptied when Slurm does not answer: silence proves nothing."""
 
     def look(self) -> Look:
@@ -77,7 +80,7 @@ class Watch:
             (it, Seen(at=asked_at, sighting=queue[_id(it)])) for it in present
         ]
         facts += self._facts_of_gone(gone, queue, asked_at)
-        self._forget_found(facts)
+        self._forget_found(gone, queue, facts)
         recorded = self._recorder.tell(facts)
         settled = sum(isinstance(fact, Seen) for _, fact in facts)
         return Look(live=len(live), changed=recorded.changed, unsettled=len(live) - settled)
@@ -118,16 +121,23 @@ class Watch:
                     Absent(
                         at=asked_at,
                         accounting=has_accounting,
-                        missing_for=self._missing_for(_id(job)),
+                        missing_for=self._missing_for(job),
                     ),
                 )
 
-    def _missing_for(self, slurm_id: SlurmId) -> timedelta:
+    def _missing_for(self, job: Job) -> timedelta:
         now = self._clock.uptime()
-        return now - self._missing_since.setdefault(slurm_id, now)
+        return now - self._missing_since.setdefault(_run(job), now)
 
-    def _forget_found(self, facts: Sequence[tuple[Job, Fact]]) -> None:
-        missing = {it.slurm_id for it, fact in facts if isinstance(fact, Absent)}
+    def _forget_found(
+        self,
+        gone: Sequence[Job],
+        queue: dict[SlurmId, Sighting],
+        facts: Sequence[tuple[Job, Fact]],
+    ) -> None:
+        # Where accounting was over its budget, nothing was asked: what was missing still is.
+        missing = {_run(it) for it in gone if _id(it) not in queue}
+        missing -= {_run(it) for it, fact in facts if isinstance(fact, Seen)}
         self._missing_since = {it: at for it, at in self._missing_since.items() if it in missing}
 
     def read_marks(self) -> MarksRead:
@@ -155,6 +165,10 @@ def _speaks_of(mark: Mark, jobs: Mapping[JobId, Job]) -> bool:
     """
     job = jobs.get(mark.job_id)
     return job is not None and job.slurm_id is not None and job.attempt == mark.attempt
+
+
+def _run(job: Job) -> _Run:
+    return _id(job), job.restart, job.phase
 
 
 def _id(job: Job) -> SlurmId:

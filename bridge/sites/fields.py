@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from bridge.core.failure import FailureReason
 from bridge.core.quantity import DURATION, read_duration, read_memory_mib, read_walltime
+from bridge.core.retry import RETRYABLE, check_retryable
 
 _WALLTIME = r"([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -111,6 +113,12 @@ Memory = Annotated[
 ]
 """A size such as 512M, 16G or 1T; the value is in MiB."""
 
+RetryableReason = Annotated[
+    FailureReason,
+    Field(strict=False),
+    AfterValidator(check_retryable),
+    WithJsonSchema({"type": "string", "enum": sorted(RETRYABLE)}),
+]
 Factor = Annotated[float, Field(ge=1, le=100), BeforeValidator(_factor_from_text)]
 Attempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(_number_from_text)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000), BeforeValidator(_number_from_text)]

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bridge.core.failure import FailureReason
 from bridge.core.retry import RetryPolicy
 from bridge.core.site import Runtime
 from bridge.sites.fields import (
@@ -23,6 +22,7 @@ from bridge.sites.fields import (
     NamespaceName,
     PlainPath,
     Processes,
+    RetryableReason,
     SiteName,
     SixteenBits,
     SlurmWord,
@@ -238,7 +238,7 @@ class RetrySection(_Model):
         default=1, description="in all, for jobs that say nothing; 1 is no retry"
     )
     most_attempts: Attempts = Field(default=5, description="the most that a job may ask for")
-    reasons: list[Annotated[FailureReason, Field(strict=False)]] = Field(
+    reasons: list[RetryableReason] = Field(
         default_factory=lambda: sorted(RetryPolicy().reasons),
         description="the failures that are retried",
     )

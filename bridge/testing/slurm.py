@@ -26,6 +26,8 @@ class Submission(StrEnum):
     UNCERTAIN_AND_LATE = "Zero Bytes were transmitted or received"
     """The job shows in the queue only after `FakeSlurm.lateness`."""
     UNCERTAIN_AND_NOT_THERE = "Message receive failure"
+    NOT_UNDERSTOOD = "The site's own plugin says no"
+    """Words that nobody knows; the job is not there."""
     UNAVAILABLE = "Slurm job queue full"
     SITE_FULL = "Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)"
 
@@ -72,9 +74,11 @@ class FakeSlurm:
                     self.cluster.submit(script)
                 case Submission.UNCERTAIN_AND_LATE:
                     self.cluster.submit(script, delay=self.lateness)
-                case Submission.UNCERTAIN_AND_NOT_THERE:
+                case Submission.UNCERTAIN_AND_NOT_THERE | Submission.NOT_UNDERSTOOD:
                     pass
-            raise SubmissionUncertainError(outcome)
+            raise SubmissionUncertainError(
+                outcome, is_understood=outcome is not Submission.NOT_UNDERSTOOD
+            )
 
     def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
         """Every job that bears the tag, lowest id first."""

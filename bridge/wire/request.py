@@ -18,6 +18,7 @@ from pydantic import (
     JsonValue,
     Tag,
     ValidationError,
+    WithJsonSchema,
 )
 
 from bridge.core.errors import InvalidRequestError, Problem
@@ -33,6 +34,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
+from bridge.core.retry import RETRYABLE, check_retryable
 from bridge.wire.json_text import read_json
 from bridge.wire.problems import echo, problems_of
 
@@ -84,6 +86,12 @@ AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidat
 SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
 EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
 Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
+RetryableReason = Annotated[
+    FailureReason,
+    Field(strict=False),
+    AfterValidator(check_retryable),
+    WithJsonSchema({"type": "string", "enum": sorted(RETRYABLE)}),
+]
 
 
 class _Model(BaseModel):
@@ -121,7 +129,7 @@ class RetryMessage(_Model):
     """When the job, should it fail, is tried again. What is left out is the site's choice."""
 
     attempts: int = Field(ge=1, le=100, description="how many there may be in all; 1 is no retry")
-    reasons: list[Annotated[FailureReason, Field(strict=False)]] | None = Field(
+    reasons: list[RetryableReason] | None = Field(
         default=None, description="the failures that are retried"
     )
     exit_codes: list[Annotated[int, Field(ge=1, le=255)]] = Field(
@@ -130,7 +138,8 @@ class RetryMessage(_Model):
         description="of the reason exit-code, only these; empty for all",
     )
     wait: Annotated[str, _checked_by(read_duration)] | None = Field(
-        default=None, description="before the second attempt, such as 30s; doubles each time"
+        default=None,
+        description="before the second attempt, such as 30s; doubles each time, up to an hour",
     )
     walltime_factor: float | None = Field(
         default=None, ge=1, le=100, description="more time after an attempt that ran out of it"

@@ -31,9 +31,13 @@ EVENT_MEANS: Mapping[EventKind, str] = {
     EventKind.STARTED: "The job runs.",
     EventKind.EXITED: "The container has ended, with this exit code; Slurm's own word follows.",
     EventKind.REQUEUED: "Slurm has put the running job back into its queue.",
+    EventKind.RETRYING: "This attempt has failed, and why; another one follows, not before "
+    "`next_attempt_at`.",
     EventKind.FINISHED: "The end: success.",
     EventKind.FAILED: "The end: no success, and why.",
     EventKind.CANCELLED: "The end: cancelled.",
+    EventKind.UNREACHABLE: "Of a site, not of a job: its Slurm has not answered for long.",
+    EventKind.RECOVERED: "Of a site: its Slurm answers again.",
 }
 
 OPENING = """\

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -65,7 +65,12 @@ FORMATS = {
     "absolute-path": "an absolute path",
     "plain-path": "an absolute path of letters, digits and `_ . / + @ = -`",
 }
-TYPES = {"string": "text", "integer": "a number", "boolean": "`true` or `false`"}
+TYPES = {
+    "string": "text",
+    "integer": "a number",
+    "number": "a factor",
+    "boolean": "`true` or `false`",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,16 +143,21 @@ def form(schema: dict[str, Any], section: type[BaseModel] | None) -> str:
     if "const" in schema:
         return f"`{schema['const']}`"
     if "$ref" in schema:
-        return ", ".join(f"`{it}`" for it in RUNTIMES)
+        return listed(DEFINITIONS[schema["$ref"].rpartition("/")[2]]["enum"])
     if "enum" in schema:
-        return ", ".join(f"`{it}`" for it in schema["enum"])
+        return listed(schema["enum"])
     words = FORMATS.get(schema.get("format", ""), TYPES[schema["type"]])
     if "minimum" in schema:
         words += f" from {schema['minimum']} to {schema['maximum']}"
     return words
 
 
-RUNTIMES = SiteFile.model_json_schema()["$defs"]["Runtime"]["enum"]
+DEFINITIONS = SiteFile.model_json_schema()["$defs"]
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as code, with commas between."""
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def default(field: FieldInfo) -> str:
@@ -163,6 +173,8 @@ def default(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if value is None or value in ([], {}, ""):
         return "nothing"
+    if isinstance(value, list):
+        return listed(it.value if isinstance(it, Enum) else str(it) for it in value)
     return f"`{value.value if isinstance(value, Enum) else value}`"
 
 

@@ -6,6 +6,7 @@ from typing import Self
 from bridge.core.advance import accept, advance
 from bridge.core.facts import (
     Absent,
+    CancelRequested,
     EndMark,
     Fact,
     NotSubmitted,
@@ -18,6 +19,7 @@ from bridge.core.facts import (
 )
 from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, SlurmId, SubmissionTag
 from bridge.core.lifecycle import Event, Job
+from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import ContainerRules, Runtime, Site, SlurmDefaults
 from bridge.core.slurm_state import read_state
 
@@ -57,6 +59,7 @@ def seen(
     start: float | None = None,
     end: float | None = None,
     nodes: str | None = None,
+    expected: float | None = None,
 ) -> Seen:
     """Slurm shows the word at this minute; `start` and `end` are its own times, in minutes."""
     return Seen(
@@ -69,6 +72,7 @@ def seen(
             reason=reason,
             exit_code=code,
             signal=signal,
+            expected_start_at=None if expected is None else at(expected),
             started_at=None if start is None else at(start),
             ended_at=None if end is None else at(end),
             nodes=nodes,
@@ -76,8 +80,13 @@ def seen(
     )
 
 
-def absent(minute: float, *, accounting: bool = True) -> Absent:
-    return Absent(at=at(minute), accounting=accounting)
+def absent(minute: float, *, missing: float = 0, accounting: bool = True) -> Absent:
+    """Slurm does not know the job at this minute, and has not for so many minutes now."""
+    return Absent(at=at(minute), accounting=accounting, missing_for=timedelta(minutes=missing))
+
+
+def cancel(minute: float) -> CancelRequested:
+    return CancelRequested(at=at(minute))
 
 
 def start_mark(
@@ -95,7 +104,9 @@ def end_mark(minute: float, code: int, *, restart: int = 0, end: float | None = 
 class Story:
     """A job as it is told one fact after another, and all that it has told itself."""
 
-    def __init__(self, *facts: Fact) -> None:
+    def __init__(self, *facts: Fact, policy: RetryPolicy | None = None) -> None:
+        """Without a policy there is no second attempt."""
+        self.policy = policy or RetryPolicy()
         step = accept(JOB_ID, at(0))
         self.job: Job = step.job
         self.events: list[Event] = list(step.events)
@@ -105,6 +116,7 @@ class Story:
     def hears(self, *facts: Fact) -> Self:
         for fact in facts:
             step = advance(self.job, fact, absence_grace=GRACE)
+            step = relaunch(self.job, step, self.policy)
             self.job = step.job
             self.events += step.events
             if step.anomaly is not None:
@@ -121,14 +133,14 @@ class Story:
         return self.events[-1]
 
 
-def queued(*facts: Fact) -> Story:
+def queued(*facts: Fact, policy: RetryPolicy | None = None) -> Story:
     """A job that Slurm has taken, and what came then."""
-    return Story(begun(), submitted(), *facts)
+    return Story(begun(), submitted(), *facts, policy=policy)
 
 
-def running(*facts: Fact) -> Story:
+def running(*facts: Fact, policy: RetryPolicy | None = None) -> Story:
     """A job that Slurm showed running at 12:03, since 12:03, and what came then."""
-    return queued(seen("RUNNING", 3, start=3, nodes="n1"), *facts)
+    return queued(seen("RUNNING", 3, start=3, nodes="n1"), *facts, policy=policy)
 
 
 def job_spec(**changes: object) -> JobSpec:

@@ -12,12 +12,12 @@ def test_one_absence_ends_nothing() -> None:
 
 
 def test_an_absence_shorter_than_the_grace_ends_nothing() -> None:
-    story = running(absent(10), absent(12), absent(14.99))
+    story = running(absent(10), absent(12, missing=2), absent(14.99, missing=4.99))
     assert story.job.phase == "running"
 
 
 def test_a_job_absent_for_the_grace_is_lost_and_never_finished() -> None:
-    story = running(absent(10), absent(15))
+    story = running(absent(10), absent(15, missing=5))
     assert story.tells[-1] == "failed"
     assert story.last.reason == "lost"
     assert story.last.detail == "Slurm no longer knows this job, and it left no end marker"
@@ -25,7 +25,7 @@ def test_a_job_absent_for_the_grace_is_lost_and_never_finished() -> None:
 
 
 def test_a_waiting_job_can_be_lost_too() -> None:
-    story = queued(absent(10, accounting=False), absent(15, accounting=False))
+    story = queued(absent(10, accounting=False), absent(15, missing=5, accounting=False))
     assert story.tells == ["accepted", "queued", "failed"]
     assert story.last.reason == "lost"
 
@@ -49,9 +49,10 @@ def test_a_job_that_has_just_started_is_not_missing() -> None:
     assert story.job.phase == "running"
 
 
-def test_a_clock_that_was_set_back_ends_nothing() -> None:
-    story = running(absent(100), absent(10), absent(99))
+def test_only_the_time_that_slurm_answered_counts_and_not_the_time_of_day() -> None:
+    story = running(absent(100), absent(10), absent(999, missing=4.99))
     assert story.job.phase == "running"
+    assert story.hears(absent(11, missing=5)).last.reason == "lost"
 
 
 def test_without_accounting_the_end_marker_decides_at_once() -> None:
@@ -70,19 +71,19 @@ def test_without_accounting_the_end_markers_exit_code_is_the_failure() -> None:
 
 
 def test_without_accounting_and_without_an_end_marker_there_is_only_the_grace() -> None:
-    story = running(absent(10, accounting=False), absent(14, accounting=False))
+    story = running(absent(10, accounting=False), absent(14, missing=4, accounting=False))
     assert story.job.phase == "running"
-    assert story.hears(absent(15, accounting=False)).last.reason == "lost"
+    assert story.hears(absent(15, missing=5, accounting=False)).last.reason == "lost"
 
 
 def test_with_accounting_the_end_marker_decides_only_after_the_grace() -> None:
     story = running(end_mark(8, 0), absent(10))
     assert story.job.phase == "running"
-    assert story.hears(absent(15)).tells[-1] == "finished"
+    assert story.hears(absent(15, missing=5)).tells[-1] == "finished"
 
 
 def test_an_end_marker_that_comes_during_the_absence_saves_the_job_from_being_lost() -> None:
-    story = running(absent(10), end_mark(11, 7), absent(15))
+    story = running(absent(10), end_mark(11, 7), absent(15, missing=5))
     assert story.last.reason == "exit-code"
     assert story.job.exit_code == 7
 
@@ -90,4 +91,4 @@ def test_an_end_marker_that_comes_during_the_absence_saves_the_job_from_being_lo
 def test_the_end_marker_of_an_earlier_run_does_not_decide() -> None:
     story = running(end_mark(8, 0), seen("PENDING", 9), absent(10, accounting=False))
     assert story.job.phase == "queued"
-    assert story.hears(absent(15, accounting=False)).last.reason == "lost"
+    assert story.hears(absent(15, missing=5, accounting=False)).last.reason == "lost"

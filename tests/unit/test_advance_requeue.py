@@ -24,7 +24,7 @@ def test_a_requeued_job_has_nothing_left_of_the_run_that_was() -> None:
 def test_the_reason_for_which_a_requeued_job_waits_is_told() -> None:
     story = running(seen("PENDING", 9, reason="BeginTime"))
     assert story.tells[-2:] == ["requeued", "pending"]
-    assert story.last.detail == "BeginTime"
+    assert story.job.pending_reason == "BeginTime"
 
 
 def test_a_requeued_job_starts_again() -> None:

@@ -6,7 +6,7 @@ from unit.builders import at, queued, running, seen
 def test_the_first_reason_for_the_wait_is_told() -> None:
     story = queued(seen("PENDING", 3, reason="Resources"))
     assert story.tells == ["accepted", "queued", "pending"]
-    assert story.last.detail == "Resources"
+    assert story.last.detail == "it is next, and waits for nodes to become free (Resources)"
     assert story.job.pending_reason == "Resources"
 
 
@@ -19,7 +19,7 @@ def test_a_reason_is_told_when_it_changes_and_only_then() -> None:
         seen("CONFIGURING", 7, reason="Resources"),
     )
     assert story.tells[2:] == ["pending", "pending"]
-    assert [it.detail for it in story.events[2:]] == ["Priority", "Resources"]
+    assert [it.job.pending_reason for it in story.events[2:]] == ["Priority", "Resources"]
 
 
 def test_a_look_that_brings_nothing_new_changes_nothing() -> None:
@@ -36,14 +36,15 @@ def test_a_held_job_says_so_once_and_why() -> None:
     )
     assert story.job.phase == "held"
     assert story.tells == ["accepted", "queued", "held"]
-    assert story.last.detail == "JobHeldUser"
+    assert story.last.detail == "its owner holds it, until it is released (JobHeldUser)"
+    assert story.last.job.pending_reason == "JobHeldUser"
 
 
 def test_a_released_job_is_queued_again() -> None:
     story = queued(seen("PENDING", 3, reason="JobHeldAdmin"), seen("PENDING", 9, reason="Priority"))
     assert story.job.phase == "queued"
     assert story.tells == ["accepted", "queued", "held", "queued"]
-    assert story.last.detail == "Priority"
+    assert story.last.detail == "other jobs come first (Priority)"
     assert story.hears(seen("PENDING", 10, reason="Priority")).tells[-1] == "queued"
 
 

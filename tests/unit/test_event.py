@@ -13,6 +13,7 @@ from unit.builders import (
     NOON,
     Story,
     at,
+    cancel,
     end_mark,
     job_spec,
     queued,
@@ -23,11 +24,23 @@ from unit.builders import (
 )
 
 from bridge.core.errors import InvalidRequestError, Problem
-from bridge.core.lifecycle import Event, EventKind
 from bridge.core.failure import FailureReason
-from bridge.wire.event import CONTENT_TYPE, CloudEvent, EventData, decode, encode, encode_rejection
+from bridge.core.lifecycle import Event, EventKind
+from bridge.core.retry import RetryPolicy
+from bridge.wire.event import (
+    CONTENT_TYPE,
+    CloudEvent,
+    EventData,
+    decode,
+    encode,
+    encode_rejection,
+    encode_site_event,
+)
 
 SITE = site()
+RETRIES = RetryPolicy(
+    attempts=3, reasons=frozenset({FailureReason.TIMEOUT}), wait=timedelta(minutes=1)
+)
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 EVERY_EVENT = [
     *queued(
@@ -41,7 +54,9 @@ EVERY_EVENT = [
     ).events,
     *Story(refused()).events,
     *queued(seen("CANCELLED", 3)).events,
+    *running(policy=RETRIES).hears(seen("TIMEOUT", 9)).events[-1:],
 ]
+OF_SITES = {EventKind.UNREACHABLE, EventKind.RECOVERED}
 
 
 def told(event: Event) -> dict[str, object]:
@@ -67,8 +82,8 @@ def check_cloudevents(envelope: dict[str, object]) -> None:
         assert re.fullmatch("[a-z0-9]{1,20}", name)
 
 
-def test_every_kind_of_event_but_the_rejection_is_among_those_tried_here() -> None:
-    assert {it.kind for it in EVERY_EVENT} == set(EventKind) - {EventKind.REJECTED}
+def test_every_kind_of_event_of_a_job_is_among_those_tried_here() -> None:
+    assert {it.kind for it in EVERY_EVENT} == set(EventKind) - {EventKind.REJECTED} - OF_SITES
 
 
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda it: f"{it.kind}-{it.job.sequence}")
@@ -127,6 +142,10 @@ def test_the_exact_json_of_an_event_does_not_change() -> None:
             "signal": None,
             "reason": "exit-code",
             "detail": "it exited with 7",
+            "pending_reason": None,
+            "expected_start_at": None,
+            "next_attempt_at": None,
+            "cancel_requested_at": None,
             "logs": {
                 "stdout": "/work/bridge/6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b/stdout",
                 "stderr": "/work/bridge/6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b/stderr",
@@ -157,7 +176,8 @@ def test_the_fields_of_the_public_event_are_these() -> None:
     assert list(EventData.model_json_schema()["properties"]) == [
         "version", "event", "site", "job_id", "sequence", "attempt", "restart", "phase",
         "slurm_id", "accepted_at", "submitted_at", "started_at", "ended_at", "nodes",
-        "exit_code", "signal", "reason", "detail", "logs", "job", "problems",
+        "exit_code", "signal", "reason", "detail", "pending_reason", "expected_start_at",
+        "next_attempt_at", "cancel_requested_at", "logs", "job", "problems",
     ]  # fmt: skip
 
 
@@ -207,6 +227,51 @@ def test_microseconds_survive() -> None:
     event = replace(running().last, at=NOON + timedelta(microseconds=1))
     assert told(event)["time"] == "2026-01-01T12:00:00.000001Z"
     assert decode(encode(event, SITE).body).time == event.at
+
+
+def test_a_waiting_job_tells_slurms_own_word_and_when_slurm_means_to_start_it() -> None:
+    data = told(queued(seen("PENDING", 3, reason="Priority", expected=99)).last)["data"]
+    assert isinstance(data, dict)
+    assert (data["event"], data["pending_reason"]) == ("pending", "Priority")
+    assert data["detail"] == "other jobs come first (Priority)"
+    assert data["expected_start_at"] == "2026-01-01T13:39:00Z"
+    assert data["started_at"] is None
+
+
+def test_a_retry_tells_of_the_attempt_that_failed_and_of_when_the_next_may_come() -> None:
+    story = running(policy=RETRIES).hears(seen("TIMEOUT", 9, code=0, signal=0, start=3, end=8))
+    data = told(story.last)["data"]
+    assert isinstance(data, dict)
+    assert (data["event"], data["attempt"], data["slurm_id"]) == ("retrying", 1, "4711")
+    assert (data["reason"], data["phase"]) == ("timeout", "accepted")
+    assert data["next_attempt_at"] == "2026-01-01T12:10:00Z"
+    assert (data["started_at"], data["ended_at"]) == (
+        "2026-01-01T12:03:00Z",
+        "2026-01-01T12:08:00Z",
+    )
+
+
+def test_an_event_tells_since_when_the_job_is_to_be_cancelled() -> None:
+    data = told(running(cancel(5), seen("CANCELLED", 6, start=3, end=6, nodes="n1")).last)["data"]
+    assert isinstance(data, dict)
+    assert data["cancel_requested_at"] == "2026-01-01T12:05:00Z"
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "recovered"])
+def test_what_is_told_of_a_site_names_no_job(kind: str) -> None:
+    message = encode_site_event(site="testbed", kind=EventKind(kind), at=at(1), detail="no route")
+    envelope = json.loads(message.body)
+    check_cloudevents(envelope)
+    assert message.routing_key == f"testbed.{kind}"
+    assert envelope["id"] == message.event_id == f"site/testbed/{kind}/2026-01-01T12:01:00+00:00"
+    assert envelope["type"] == f"hpc-batch-bridge.site.{kind}.v1"
+    assert envelope["subject"] is None
+    data = envelope["data"]
+    assert (data["event"], data["site"], data["detail"]) == (kind, "testbed", "no route")
+    assert {it for it, value in data.items() if value not in (None, [])} == {
+        "version", "event", "site", "sequence", "detail",
+    }  # fmt: skip
+    assert decode(message.body).model_dump_json().encode() == message.body
 
 
 def rejection(body: bytes = b"{", **changes: object) -> dict[str, object]:

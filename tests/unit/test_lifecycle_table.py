@@ -8,6 +8,7 @@ from unit.builders import (
     absent,
     at,
     begun,
+    cancel,
     end_mark,
     not_submitted,
     queued,
@@ -22,11 +23,11 @@ from bridge.core.facts import Fact
 from bridge.core.lifecycle import ENDS, MOVES, Event, EventKind, Phase, Step
 
 LEGAL = {
-    "accepted": {"submitting", "failed"},
+    "accepted": {"submitting", "failed", "cancelled"},
     "submitting": {"accepted", "queued", "failed"},
-    "queued": {"held", "running", "finished", "failed", "cancelled"},
-    "held": {"queued", "running", "finished", "failed", "cancelled"},
-    "running": {"queued", "held", "finished", "failed", "cancelled"},
+    "queued": {"accepted", "held", "running", "finished", "failed", "cancelled"},
+    "held": {"accepted", "queued", "running", "finished", "failed", "cancelled"},
+    "running": {"accepted", "queued", "held", "finished", "failed", "cancelled"},
     "finished": set(),
     "failed": set(),
     "cancelled": set(),
@@ -37,6 +38,7 @@ FACTS: dict[str, Fact] = {
     "submitted": submitted(10),
     "refused": refused(10),
     "not submitted": not_submitted(10),
+    "cancel request": cancel(10),
     "pending": seen("PENDING", 10),
     "on hold": seen("PENDING", 10, reason="JobHeldUser"),
     "runs": seen("RUNNING", 10, start=3),
@@ -64,23 +66,24 @@ STORIES = {
 
 # What each fact makes of a job in each phase: the next phase, "same", or "odd" for an anomaly.
 BECOMES = {
-    #                 accepted      submitting  queued       held         running
-    "begun":         ("submitting", "odd",      "odd",       "odd",       "odd"),
-    "submitted":     ("odd",        "queued",   "odd",       "odd",       "odd"),
-    "refused":       ("failed",     "failed",   "odd",       "odd",       "odd"),
-    "not submitted": ("odd",        "accepted", "odd",       "odd",       "odd"),
-    "pending":       ("odd",        "odd",      "same",      "queued",    "queued"),
-    "on hold":       ("odd",        "odd",      "held",      "same",      "held"),
-    "runs":          ("odd",        "odd",      "running",   "running",   "same"),
-    "completing":    ("odd",        "odd",      "same",      "same",      "same"),
-    "completed":     ("odd",        "odd",      "finished",  "finished",  "finished"),
-    "failure":       ("odd",        "odd",      "failed",    "failed",    "failed"),
-    "cancellation":  ("odd",        "odd",      "cancelled", "cancelled", "cancelled"),
-    "node failure":  ("odd",        "odd",      "same",      "same",      "same"),
-    "word to come":  ("odd",        "odd",      "odd",       "odd",       "odd"),
-    "absent":        ("odd",        "odd",      "same",      "same",      "same"),
-    "start mark":    ("same",       "same",     "running",   "running",   "same"),
-    "end mark":      ("same",       "same",     "same",      "same",      "same"),
+    #                  accepted      submitting  queued       held         running
+    "begun":          ("submitting", "odd",      "odd",       "odd",       "odd"),
+    "submitted":      ("odd",        "queued",   "odd",       "odd",       "odd"),
+    "refused":        ("failed",     "failed",   "odd",       "odd",       "odd"),
+    "not submitted":  ("odd",        "accepted", "odd",       "odd",       "odd"),
+    "cancel request": ("cancelled", "same",     "same",      "same",      "same"),
+    "pending":        ("odd",        "odd",      "same",      "queued",    "queued"),
+    "on hold":        ("odd",        "odd",      "held",      "same",      "held"),
+    "runs":           ("odd",        "odd",      "running",   "running",   "same"),
+    "completing":     ("odd",        "odd",      "same",      "same",      "same"),
+    "completed":      ("odd",        "odd",      "finished",  "finished",  "finished"),
+    "failure":        ("odd",        "odd",      "failed",    "failed",    "failed"),
+    "cancellation":   ("odd",        "odd",      "cancelled", "cancelled", "cancelled"),
+    "node failure":   ("odd",        "odd",      "same",      "same",      "same"),
+    "word to come":   ("odd",        "odd",      "odd",       "odd",       "odd"),
+    "absent":         ("odd",        "odd",      "same",      "same",      "same"),
+    "start mark":     ("same",       "same",     "running",   "running",   "same"),
+    "end mark":       ("same",       "same",     "same",      "same",      "same"),
 }  # fmt: skip
 LIVING = ("accepted", "submitting", "queued", "held", "running")
 
@@ -162,9 +165,12 @@ def test_the_words_that_journals_and_routing_keys_hold_do_not_change() -> None:
         "started",
         "exited",
         "requeued",
+        "retrying",
         "finished",
         "failed",
         "cancelled",
+        "unreachable",
+        "recovered",
     }
 
 

@@ -15,6 +15,8 @@ def test_the_names_at_the_broker_are_these() -> None:
     assert BROKER.jobs_exchange == "hpc-bridge.jobs"
     assert BROKER.events_exchange == "hpc-bridge.events"
     assert BROKER.dead_letter_exchange == "hpc-bridge.dead-letters"
+    assert BROKER.control_exchange == "hpc-bridge.control"
+    assert BROKER.control_queue("testbed") == "hpc-bridge.control.testbed"
     assert BROKER.jobs_queue("testbed") == "hpc-bridge.jobs.testbed"
     assert BROKER.dead_letter_queue("testbed") == "hpc-bridge.dead-letters.testbed"
 

@@ -83,7 +83,10 @@ def read_sbatch(answer: Completed) -> SlurmId:
         case None if code == _BAD_OPTION:
             raise SubmissionRefusedError(words or "sbatch does not accept an option of the script")
         case _:
-            raise SubmissionUncertainError(words or f"sbatch ended with {code} and no word")
+            raise SubmissionUncertainError(
+                words or f"sbatch ended with {code} and no word",
+                is_understood=verdict(answer.stderr) is Verdict.UNCERTAIN,
+            )
 
 
 def _submitted_id(answer: Completed) -> SlurmId:
@@ -91,7 +94,8 @@ def _submitted_id(answer: Completed) -> SlurmId:
     lines = [it for line in answer.stdout.splitlines() if _SUBMITTED.fullmatch(it := line.strip())]
     if len(lines) != 1:
         shown = said(answer.stdout) or "nothing"
-        raise SubmissionUncertainError(f"sbatch named no job, it printed: {shown}")
+        words = f"sbatch named no job, it printed: {shown}"
+        raise SubmissionUncertainError(words, is_understood=False)
     return SlurmId(lines[0])
 
 

@@ -39,6 +39,14 @@ class Management:
             if it.get("client_properties", {}).get("connection_name") == name
         ]
 
+    def heartbeats(self, name: str) -> list[int]:
+        """The heartbeat timeouts agreed with those connections, in seconds."""
+        return [
+            it["timeout"]
+            for it in self._ask("GET", "connections")
+            if it.get("client_properties", {}).get("connection_name") == name
+        ]
+
     def close_connections(self, name: str) -> int:
         """Have the broker close the connections that call themselves so; how many there were."""
         found = self.connections(name)

@@ -1,0 +1,96 @@
+"""Long work never costs the broker's connections: the failure that this project began with."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rabbitmq_management import Management, until
+from site_bridge import Configuration, SiteBridge
+from testbed import Testbed
+
+HEARTBEAT = 2
+LONGER = 4 * HEARTBEAT
+"""More than three heartbeat intervals, in seconds."""
+HANGS_ONCE = """\
+#!/bin/sh
+# Hangs the first time that it is asked, and then is {command}.
+if mkdir '{folder}/{name}-hung' 2>/dev/null; then
+    sleep {seconds}
+    date > '{folder}/{name}-hung/over'
+fi
+exec {command} "$@"
+"""
+
+
+class Connections:
+    """What the broker says of a bridge's connections."""
+
+    def __init__(self, bridge: SiteBridge, testbed: Testbed) -> None:
+        self._management = Management(testbed.broker)
+        namespace = bridge.settings.broker.namespace
+        self._names = (f"{namespace} publisher", f"{namespace} {bridge.name} consumer")
+
+    def standing(self) -> dict[str, list[str]]:
+        """The broker's own names of them; a connection that is opened anew has another one."""
+        return {it: self._management.connections(it) for it in self._names}
+
+    def are_told(self) -> bool:
+        """Whether the broker tells of one connection each: its statistics take a moment."""
+        return all(len(it) == 1 for it in self.standing().values())
+
+    def heartbeats(self) -> list[int]:
+        return [seconds for it in self._names for seconds in self._management.heartbeats(it)]
+
+
+def beating(configuration: Configuration) -> None:
+    configuration["broker"]["heartbeat"] = f"{HEARTBEAT}s"
+
+
+def hang(command: str, folder: Path, testbed: Testbed) -> None:
+    """A stand-in for one of Slurm's commands in this folder."""
+    real = shutil.which(command, path=testbed.path)
+    assert real is not None
+    stand_in = folder / command
+    text = HANGS_ONCE.format(command=real, name=command, folder=folder, seconds=LONGER)
+    stand_in.write_text(text, encoding="utf-8")
+    stand_in.chmod(0o755)
+
+
+def test_a_job_that_runs_for_longer_than_three_heartbeats_costs_no_connection(
+    open_bridge: Callable[..., SiteBridge], testbed: Testbed
+) -> None:
+    bridge = open_bridge(beating)
+    connections = Connections(bridge, testbed)
+    assert until(connections.are_told)
+    assert connections.heartbeats() == [HEARTBEAT, HEARTBEAT]
+    before = connections.standing()
+    job_id = bridge.run("sleep", str(LONGER))
+    assert connections.standing() == before
+    assert bridge.told(job_id) == ["accepted", "queued", "started", "exited", "finished"]
+
+
+@pytest.mark.parametrize("command", ["sbatch", "squeue"])
+def test_a_slurm_command_that_hangs_for_longer_than_three_heartbeats_costs_no_connection(
+    command: str, open_bridge: Callable[..., SiteBridge], testbed: Testbed, user_folder: Path
+) -> None:
+    def configure(configuration: Configuration) -> None:
+        beating(configuration)
+        configuration["scheduler"]["environment"]["PATH"] = f"{user_folder}:{testbed.path}"
+
+    hang(command, user_folder, testbed)
+    bridge = open_bridge(configure)
+    connections = Connections(bridge, testbed)
+    assert until(connections.are_told)
+    before = connections.standing()
+    job_id = bridge.submit(bridge.job("true"))
+    bridge.wait_until((user_folder / f"{command}-hung").exists, f"{command} hangs")
+    # While it hangs, another message is taken and its event goes out.
+    other = bridge.submit(bridge.job("true"))
+    bridge.wait_for(other, {"accepted"})
+    assert not (user_folder / f"{command}-hung" / "over").exists()
+    for it in (job_id, other):
+        bridge.wait_for(it, {"finished"})
+        assert bridge.told(it) == ["accepted", "queued", "started", "exited", "finished"]
+    assert (user_folder / f"{command}-hung" / "over").exists()
+    assert connections.standing() == before

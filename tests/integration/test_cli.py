@@ -1,0 +1,175 @@
+"""The command `hpc-bridge` of the built wheel, as the ordinary user at the real site."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from rabbitmq_management import Management
+from site_bridge import PATIENCE, SiteBridge
+from testbed import Testbed
+
+LIFE = ["accepted", "queued", "started", "exited", "finished"]
+
+
+def hpc_bridge(
+    site: SiteBridge, *words: object, stdin: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """What comes of a command of the ordinary user."""
+    done = subprocess.run(
+        site.command(*map(str, words), **variables),
+        check=False,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE.total_seconds(),
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@contextmanager
+def watching(site: SiteBridge, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """`hpc-bridge watch`, once it listens."""
+    with subprocess.Popen(
+        site.command("watch", "--site", str(site.site_file), *map(str, words)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "listening\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def words_of(events: str) -> list[str]:
+    """The event's word in each line of --json."""
+    return [json.loads(it)["data"]["event"] for it in events.splitlines()]
+
+
+@pytest.fixture
+def unserved(testbed: Testbed, user_folder: Path) -> Iterator[SiteBridge]:
+    """A site that no bridge has ever served."""
+    site = SiteBridge(testbed, user_folder)
+    yield site
+    Management(testbed.broker).delete_namespace(site.name)
+
+
+def test_submit_watch_shows_the_life_of_a_job_and_exits_with_0(site_bridge: SiteBridge) -> None:
+    job = site_bridge.job("true")
+    words = ("submit", site_bridge.site_file, "-", "--watch")
+    done = hpc_bridge(site_bridge, *words, stdin=json.dumps(job))
+    assert done.returncode == 0
+    first, *events = done.stdout.splitlines()
+    assert first == job["job_id"]
+    assert [it.split()[3] for it in events] == LIFE
+    assert all(str(job["job_id"]) in it for it in events)
+    assert done.stderr == ""
+
+
+def test_submit_watch_of_a_job_that_fails_exits_with_1(site_bridge: SiteBridge) -> None:
+    job = site_bridge.job("sh", "-c", "exit 7")
+    words = ("submit", site_bridge.site_file, "-", "--watch", "--json")
+    done = hpc_bridge(site_bridge, *words, stdin=json.dumps(job))
+    assert done.returncode == 1
+    assert words_of(done.stdout)[-2:] == ["exited", "failed"]
+    assert done.stderr == f"{job['job_id']}\n"
+
+
+def test_a_rejected_job_exits_with_1_and_says_what_is_wrong(site_bridge: SiteBridge) -> None:
+    job = site_bridge.job("true", gpu=1)
+    words = ("submit", site_bridge.site_file, "-", "--unchecked", "--watch")
+    done = hpc_bridge(site_bridge, *words, stdin=json.dumps(job))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].split()[3:5] == ["rejected", "gpu:"]
+
+
+def test_watch_follows_a_job_that_somebody_else_submits_up_to_its_end(
+    site_bridge: SiteBridge,
+) -> None:
+    job = site_bridge.job("true")
+    with watching(site_bridge, str(job["job_id"]).upper(), "--json") as process:
+        submitted = hpc_bridge(
+            site_bridge, "submit", site_bridge.site_file, "-", stdin=json.dumps(job)
+        )
+        assert submitted.stdout == f"{job['job_id']}\n"
+        told, complaints = process.communicate(timeout=PATIENCE.total_seconds())
+    assert process.returncode == 0
+    assert words_of(told) == LIFE
+    assert complaints == ""
+
+
+def test_watch_of_everything_ends_with_ctrl_c(site_bridge: SiteBridge) -> None:
+    with watching(site_bridge) as process:
+        site_bridge.run("true")
+        process.send_signal(signal.SIGINT)
+        told, complaints = process.communicate(timeout=PATIENCE.total_seconds())
+    assert process.returncode == 0
+    assert [it.split()[3] for it in told.splitlines()] == LIFE
+    assert complaints == ""
+
+
+def test_cancel_ends_a_running_job(site_bridge: SiteBridge) -> None:
+    job_id = site_bridge.submit(site_bridge.job("sleep", "100"))
+    site_bridge.wait_for(job_id, {"started"})
+    assert hpc_bridge(site_bridge, "cancel", site_bridge.site_file, job_id).returncode == 0
+    site_bridge.wait_for(job_id, {"cancelled"})
+
+
+def test_a_job_for_a_site_that_nobody_serves_exits_with_4(unserved: SiteBridge) -> None:
+    job = json.dumps(unserved.job("true"))
+    done = hpc_bridge(unserved, "submit", unserved.site_file, "-", stdin=job)
+    assert done.returncode == 4
+    assert done.stderr == f"Error: no bridge serves the site '{unserved.name}' at this broker\n"
+    assert done.stdout == ""
+
+
+def test_a_wrong_password_exits_with_4_and_says_so(unserved: SiteBridge) -> None:
+    broker = unserved.settings.broker
+    url = f"amqp://{broker.user}:s3cret@{broker.host}:{broker.port}/{broker.virtual_host}"
+    words = ("watch", "--patience", 2)
+    done = hpc_bridge(unserved, *words, HPC_BRIDGE_BROKER_URL=url)
+    assert done.returncode == 4
+    assert "refuse" in done.stderr.splitlines()[-1]
+    assert "s3cret" not in done.stderr
+
+
+def test_run_with_a_wrong_file_exits_with_3_and_names_the_place(unserved: SiteBridge) -> None:
+    text = unserved.site_file.read_text(encoding="utf-8")
+    unserved.site_file.write_text(text.replace("runtime: apptainer", "runtime: docker"))
+    done = hpc_bridge(unserved, "run", unserved.site_file)
+    assert done.returncode == 3
+    assert "containers.runtime" in done.stderr
+    assert f"{unserved.site_file}:" in done.stderr
+
+
+def test_a_second_daemon_on_the_same_journal_exits_with_3(site_bridge: SiteBridge) -> None:
+    done = hpc_bridge(site_bridge, "run", site_bridge.site_file, "--log-json")
+    assert done.returncode == 3
+    assert "journal" in done.stderr.splitlines()[-1]
+    assert site_bridge.is_alive
+
+
+def test_sigterm_ends_the_daemon_with_0_and_a_last_word(site_bridge: SiteBridge) -> None:
+    assert site_bridge.stop(signal.SIGTERM) == 0
+    last = site_bridge.logged().splitlines()[-1]
+    assert "stopped" in last.split()
+    assert f"site={site_bridge.name}" in last
+
+
+def test_python_m_bridge_is_the_same_command(testbed: Testbed) -> None:
+    python = testbed.bridge_command.with_name("python")
+    answers = [
+        subprocess.run(
+            testbed.as_user([*command, "--version"]), check=True, capture_output=True, text=True
+        ).stdout
+        for command in ([str(testbed.bridge_command)], [str(python), "-m", "bridge"])
+    ]
+    assert answers[0] == answers[1]

@@ -48,7 +48,8 @@ class SiteBridge:
         self._process: subprocess.Popen[bytes] | None = None
         self._write_site(base, configure)
         self.settings = load_site(self.site_file, self._environment)
-        self._follower = Follower(self.settings.broker)
+        # Durable: it misses nothing while the broker, or the way to it, is away.
+        self._follower = Follower(self.settings.broker, queue=f"{self.name}.history")
         self._submitter = Submitter(self.settings.broker)
         self._seen: list[CloudEvent] = []
         self._news = threading.Condition()

@@ -1,12 +1,11 @@
 """Long work never costs the broker's connections: the failure that this project began with."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rabbitmq_management import Management, until
-from site_bridge import Configuration, SiteBridge
+from site_bridge import Configuration, OpenBridge, SiteBridge
 from testbed import Testbed
 
 HEARTBEAT = 2
@@ -58,7 +57,7 @@ def hang(command: str, folder: Path, testbed: Testbed) -> None:
 
 
 def test_a_job_that_runs_for_longer_than_three_heartbeats_costs_no_connection(
-    open_bridge: Callable[..., SiteBridge], testbed: Testbed
+    open_bridge: OpenBridge, testbed: Testbed
 ) -> None:
     bridge = open_bridge(beating)
     connections = Connections(bridge, testbed)
@@ -72,7 +71,7 @@ def test_a_job_that_runs_for_longer_than_three_heartbeats_costs_no_connection(
 
 @pytest.mark.parametrize("command", ["sbatch", "squeue"])
 def test_a_slurm_command_that_hangs_for_longer_than_three_heartbeats_costs_no_connection(
-    command: str, open_bridge: Callable[..., SiteBridge], testbed: Testbed, user_folder: Path
+    command: str, open_bridge: OpenBridge, testbed: Testbed, user_folder: Path
 ) -> None:
     def configure(configuration: Configuration) -> None:
         beating(configuration)

@@ -126,14 +126,11 @@ class Bridge(House):
     def keep_house(self) -> None:
         self.housekeeping += 1
 
-    def _count_news(self) -> None:
-        super()._count_news()
-        self._daemon.tell_news()
-
     def _new_daemon(self) -> Daemon:
         return Daemon(
             site=self.site.name,
             verbs=Verbs(
+                recorder=self._recorder,
                 intake=self.intake,
                 submission=self.submission,
                 watch=self.watch,

@@ -59,31 +59,31 @@ class ProblemData(_Model):
     """One thing that is wrong with a message."""
 
     where: str = Field(description="the field as a dotted path; empty for the whole message")
-    what: str
+    what: str = Field(description="what is wrong with it, and what is accepted")
 
 
 class EventData(_Model):
     """The `data` of a status event, version 1. Times are RFC 3339 in UTC; null is not known."""
 
     version: Literal[1] = 1
-    event: EventKind
-    site: str
+    event: EventKind = Field(description="what happened")
+    site: str = Field(description="the site's name")
     job_id: str | None = Field(
         description="null for events of a site, and where a message's id could not be read"
     )
     sequence: int = Field(description="1, 2, 3... within a job; 0 for `rejected`")
-    attempt: int | None = None
+    attempt: int | None = Field(default=None, description="1, 2, 3...: one more with each relaunch")
     restart: int | None = Field(default=None, description="how often Slurm requeued this attempt")
-    phase: Phase | None = None
-    slurm_id: str | None = None
-    accepted_at: datetime | None = None
-    submitted_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    phase: Phase | None = Field(default=None, description="where the job is now")
+    slurm_id: str | None = Field(default=None, description="of the present attempt")
+    accepted_at: datetime | None = Field(default=None, description="when the bridge took the job")
+    submitted_at: datetime | None = Field(default=None, description="when Slurm took it")
+    started_at: datetime | None = Field(default=None, description="when this run of it started")
+    ended_at: datetime | None = Field(default=None, description="when this run of it ended")
     nodes: str | None = Field(default=None, description="a node list as Slurm writes it")
-    exit_code: int | None = None
-    signal: int | None = None
-    reason: FailureReason | None = None
+    exit_code: int | None = Field(default=None, description="of the container")
+    signal: int | None = Field(default=None, description="the number of the signal that ended it")
+    reason: FailureReason | None = Field(default=None, description="why it failed, in one word")
     detail: str | None = Field(default=None, description="words for a person")
     pending_reason: str | None = Field(
         default=None, description="why the job waits, in Slurm's own word"
@@ -94,10 +94,14 @@ class EventData(_Model):
     next_attempt_at: datetime | None = Field(
         default=None, description="of `retrying`: not before then"
     )
-    cancel_requested_at: datetime | None = None
-    logs: Logs | None = None
-    job: Summary | None = None
-    problems: list[ProblemData] = Field(default_factory=list)
+    cancel_requested_at: datetime | None = Field(
+        default=None, description="when somebody asked for the job's end"
+    )
+    logs: Logs | None = Field(default=None, description="where the job's output lies on the site")
+    job: Summary | None = Field(default=None, description="of `accepted`: what was asked for")
+    problems: list[ProblemData] = Field(
+        default_factory=list, description="of `rejected`: everything that is wrong"
+    )
 
 
 class CloudEvent(_Model):

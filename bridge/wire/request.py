@@ -103,15 +103,15 @@ class MountMessage(_Model):
 
     source: AbsolutePath = Field(description="the folder on the site")
     target: AbsolutePath = Field(description="where the container sees it")
-    read_only: bool = False
+    read_only: bool = Field(default=False, description="whether the job may only read it")
 
 
 class ResourcesMessage(_Model):
     """What the job asks of Slurm. What is left out is the site's choice."""
 
-    nodes: int = Field(default=1, ge=1, le=1_000_000)
-    tasks: int = Field(default=1, ge=1, le=100_000_000)
-    cpus_per_task: int = Field(default=1, ge=1, le=100_000)
+    nodes: int = Field(default=1, ge=1, le=1_000_000, description="how many nodes")
+    tasks: int = Field(default=1, ge=1, le=100_000_000, description="tasks in all")
+    cpus_per_task: int = Field(default=1, ge=1, le=100_000, description="CPUs for each task")
     gpus: int = Field(default=0, ge=0, le=1_000, description="GPUs per node")
     memory: Annotated[str, _checked_by(read_memory_mib)] | None = Field(
         default=None, description="memory per node, such as 512M, 16G or 1T"
@@ -119,10 +119,10 @@ class ResourcesMessage(_Model):
     walltime: Annotated[str, _checked_by(read_walltime)] | None = Field(
         default=None, description="time limit as HH:MM:SS or D-HH:MM:SS"
     )
-    partition: SlurmWord | None = None
-    qos: SlurmWord | None = None
-    account: SlurmWord | None = None
-    constraint: SlurmWord | None = None
+    partition: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    qos: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    account: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    constraint: SlurmWord | None = Field(default=None, description="as sbatch has it")
 
 
 class RetryMessage(_Model):
@@ -152,13 +152,17 @@ class RetryMessage(_Model):
 class JobMessage(_Model):
     """A job message, version 1."""
 
-    version: Literal[1]
+    version: Literal[1] = Field(description="of this form of message")
     job_id: UUID = Field(strict=False, description="chosen by the sender; the same id is one job")
     site: str | None = Field(
         default=None, description="the site it is meant for; rejected elsewhere"
     )
     name: Name = Field(description="for people; need not be unique")
-    kind: JobKind = Field(default=JobKind.OTHER, strict=False)
+    kind: JobKind = Field(
+        default=JobKind.OTHER,
+        strict=False,
+        description="why the job runs; the bridge treats all alike, front ends do not",
+    )
     image: Annotated[str, Field(pattern=_IMAGE, max_length=1000)] = Field(
         description="the container image, as the site's runtime names it"
     )
@@ -174,9 +178,15 @@ class JobMessage(_Model):
     params: dict[str, JsonValue] | None = Field(
         default=None, description="written as YAML; the container finds it at $BRIDGE_PARAMS"
     )
-    env: dict[EnvironmentName, Text] = Field(default_factory=dict)
-    mounts: list[MountMessage] = Field(default_factory=list, max_length=100)
-    resources: ResourcesMessage = ResourcesMessage()
+    env: dict[EnvironmentName, Text] = Field(
+        default_factory=dict, description="environment variables in the container"
+    )
+    mounts: list[MountMessage] = Field(
+        default_factory=list, max_length=100, description="what else the container sees"
+    )
+    resources: ResourcesMessage = Field(
+        default=ResourcesMessage(), description="what the job asks of Slurm"
+    )
     labels: dict[Name, Annotated[str, Field(max_length=1000)]] = Field(
         default_factory=dict, max_length=100, description="kept and told in events, never used"
     )

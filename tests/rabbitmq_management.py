@@ -79,6 +79,10 @@ class Management:
         """As an administrator would."""
         self._ask("DELETE", f"queues/{self._vhost}/{queue}")
 
+    def purge_queue(self, queue: str) -> None:
+        """Throw away what waits in it."""
+        self._ask("DELETE", f"queues/{self._vhost}/{queue}/contents")
+
     def delete_namespace(self, namespace: str) -> None:
         """Every queue and exchange whose name begins so."""
         for kind in ("queues", "exchanges"):

@@ -85,6 +85,9 @@ def slurm_conf(site: Site) -> str:
         ("KillWait", 5),
         ("CompleteWait", 0),
         ("MinJobAge", options.min_job_age),
+        # Room for the benchmarks, ten thousand jobs and those that ended a moment ago.
+        ("MaxJobCount", 50_000),
+        ("MaxArraySize", 10_001),
     ]
     if site.own_hostname:
         # Bind to the host name's address alone, which is localhost's.

@@ -23,8 +23,8 @@ Exit codes:
   {exits.OK}  all went well
   {VIOLATED}  `verify` has found something wrong
   {exits.USAGE}  the command line is wrong
-  {exits.BAD_FILE}  the site's YAML is wrong; there is no journal or no such job, or for `rebuild` there
-     is a journal
+  {exits.BAD_FILE}  the site's YAML is wrong; there is no journal or no such job, or, for `rebuild`,
+     there is a journal
   {exits.UNAVAILABLE}  the disk fails, Slurm does not answer, or the daemon keeps the journal to
      itself
 """
@@ -110,9 +110,11 @@ def rebuild(site_file: Path) -> None:
     daemon is started, and their events' numbers continue much higher than before. Not restored are
     jobs that were accepted and never submitted: they have no folder. Nor are wishes to cancel.
     """
+    from bridge.cli.logs import configure_logging
     from bridge.sites import load_site
     from bridge.wiring import rebuild_journal
 
+    configure_logging(as_json=False, level="warning")
     with exits.user_errors():
         settings = load_site(site_file, os.environ)
         findings = rebuild_journal(settings)

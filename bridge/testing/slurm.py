@@ -1,12 +1,13 @@
 """A Scheduler over a cluster in memory, with every way in which Slurm fails, by script."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 
 from bridge.core.errors import (
+    OverBudgetError,
     SiteFullError,
     SubmissionRefusedError,
     SubmissionUncertainError,
@@ -47,7 +48,11 @@ class FakeSlurm:
         self.cluster = cluster
         self.submissions: deque[Submission] = deque()
         """How the next submissions go, in order; all others are taken."""
+        self.meanwhile: deque[Callable[[], object]] = deque()
+        """What happens elsewhere while the next submissions are on their way, in order."""
         self.controller_answers = True
+        self.over_budget: set[str] = set()
+        """The names of the methods that may not be called just now."""
         self.accounting_is = Accounting.ON
         self.accounting_lag = timedelta(0)
         """How far accounting is behind the queue."""
@@ -60,6 +65,8 @@ class FakeSlurm:
         """Submit a batch script, with the outcome that is next in `submissions`."""
         with self._lock:
             self._call("submit")
+            if self.meanwhile:
+                self.meanwhile.popleft()()
             outcome = self.submissions.popleft() if self.submissions else Submission.TAKEN
             match outcome:
                 case Submission.TAKEN:
@@ -103,7 +110,7 @@ class FakeSlurm:
     ) -> tuple[Sighting, ...] | None:
         """What sacct sees of these jobs; it answers also while the controller does not."""
         with self._lock:
-            self.calls.append("accounting")
+            self._count("accounting")
             if self.accounting_is is Accounting.DOWN:
                 raise UnavailableError(self.accounting_is)
             if self.accounting_is is Accounting.OFF:
@@ -118,7 +125,12 @@ class FakeSlurm:
             self._call("cancel")
             self.cluster.cancel(slurm_id)
 
-    def _call(self, name: str) -> None:
+    def _count(self, name: str) -> None:
+        if name in self.over_budget:
+            raise OverBudgetError(f"{name} was called too often", wait=timedelta(seconds=20))
         self.calls.append(name)
+
+    def _call(self, name: str) -> None:
+        self._count(name)
         if not self.controller_answers:
             raise UnavailableError("Unable to contact slurm controller (connect failure)")

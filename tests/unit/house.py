@@ -21,6 +21,7 @@ from bridge.testing.cluster import FakeCluster
 from bridge.testing.folders import FakeFolders
 from bridge.testing.memory_journal import MemoryJournal
 from bridge.testing.slurm import FakeSlurm
+from bridge.wire.control import cancel_message
 
 SETTLE_TIME = timedelta(seconds=20)
 GRACE = timedelta(minutes=5)
@@ -62,39 +63,44 @@ class House:
         self._tags = count(1)
         self.retry = RetryPolicy()
         self.over: list[Job] = []
-        recorder = Recorder(
+        self.recorder = Recorder(
             site=self.site,
             journal=self.journal,
             absence_grace=GRACE,
             retry_policy=lambda _: self.retry,
             on_over=self.over.append,
         )
-        recorder.notify(self._count_news)
-        self.cancellation = Cancellation(
-            site=self.site,
-            scheduler=self.slurm,
-            cancels=self.journal,
-            jobs=self.journal,
-            notices=self.journal,
-            recorder=recorder,
-            clock=self.clock,
-        )
+        self.recorder.notify(self._count_news)
+        self.cancellation = self._new_cancellation()
         self.intake = Intake(
             site=self.site,
             journal=self.journal,
             clock=self.clock,
             render=render,
-            on_arrival=self.cancellation.cancel_arrivals,
+            on_arrival=lambda it: self.cancellation.cancel_arrivals(it),  # noqa: PLW0108 - a restart makes another
         )
-        self.watch = Watch(
+        self.watch = self._new_watch()
+        self.submission = self._new_submission()
+
+    def _new_cancellation(self) -> Cancellation:
+        return Cancellation(
+            site=self.site,
+            scheduler=self.slurm,
+            cancels=self.journal,
+            jobs=self.journal,
+            notices=self.journal,
+            recorder=self.recorder,
+            clock=self.clock,
+        )
+
+    def _new_watch(self) -> Watch:
+        return Watch(
             scheduler=self.slurm,
             folders=self.folders,
             journal=self.journal,
-            recorder=recorder,
+            recorder=self.recorder,
             clock=self.clock,
         )
-        self._recorder = recorder
-        self.submission = self._new_submission()
 
     def _new_submission(self) -> Submission:
         return Submission(
@@ -102,7 +108,7 @@ class House:
             scheduler=self.slurm,
             folders=self.folders,
             journal=self.journal,
-            recorder=self._recorder,
+            recorder=self.recorder,
             clock=self.clock,
             prepare=self._prepare,
             settle_time=SETTLE_TIME,
@@ -114,7 +120,9 @@ class House:
 
     def restart(self) -> None:
         """What a daemon that was killed leaves to the next one: the journal, and nothing else."""
+        self.cancellation = self._new_cancellation()
         self.submission = self._new_submission()
+        self.watch = self._new_watch()
 
     def delivery(self, body: bytes) -> Delivery:
         return Delivery(
@@ -124,6 +132,11 @@ class House:
             connection=1,
             delivery_tag=next(self._tags),
         )
+
+    def cancel(self, *numbers: int) -> tuple[Settlement, ...]:
+        """The control messages that cancel these jobs."""
+        bodies = [cancel_message(job_id(it)) for it in numbers]
+        return self.cancellation.receive([self.delivery(it) for it in bodies])
 
     def receive(self, *bodies: bytes) -> tuple[Settlement, ...]:
         return self.intake.receive([self.delivery(it) for it in bodies])

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.core.errors import (
     BridgeError,
+    OverBudgetError,
     SiteFullError,
     SubmissionRefusedError,
     SubmissionUncertainError,
@@ -131,6 +132,47 @@ def test_a_job_can_be_lost_without_a_trace(slurm: FakeSlurm) -> None:
     slurm.cluster.lose(slurm_id)
     assert slurm.queue() == ()
     assert slurm.accounting([slurm_id], since=START) == ()
+
+
+def test_a_call_over_the_budget_is_not_made(slurm: FakeSlurm) -> None:
+    slurm.over_budget = {"queue", "accounting"}
+    with pytest.raises(OverBudgetError, match="queue was called too often"):
+        slurm.queue()
+    with pytest.raises(OverBudgetError):
+        slurm.accounting([SlurmId("1")], since=START)
+    slurm.submit(SCRIPT)
+    assert slurm.calls == ["submit"]
+
+
+def test_things_may_happen_while_a_submission_is_on_its_way(slurm: FakeSlurm) -> None:
+    slurm.meanwhile.append(lambda: setattr(slurm, "accounting_is", Accounting.OFF))
+    slurm.submit(SCRIPT)
+    slurm.submit(SCRIPT)
+    assert slurm.accounting_is is Accounting.OFF
+    assert slurm.calls == ["submit", "submit"]
+
+
+def test_a_job_cancelled_in_the_queue_has_its_end_as_its_start_and_no_nodes(
+    slurm: FakeSlurm, clock: FakeClock
+) -> None:
+    slurm_id = slurm.submit(SCRIPT)
+    now = clock.move(timedelta(seconds=5))
+    slurm.cancel(slurm_id)
+    (record,) = slurm.accounting([slurm_id], since=START) or ()
+    assert (record.word, record.started_at, record.ended_at) == ("CANCELLED", now, now)
+    assert record.nodes is None
+
+
+def test_words_that_nobody_knows_are_told_from_those_that_mean_doubt(slurm: FakeSlurm) -> None:
+    for outcome, is_understood in [
+        (Submission.NOT_UNDERSTOOD, False),
+        (Submission.UNCERTAIN_AND_NOT_THERE, True),
+    ]:
+        slurm.submissions.append(outcome)
+        with pytest.raises(SubmissionUncertainError) as doubt:
+            slurm.submit(SCRIPT)
+        assert doubt.value.is_understood is is_understood
+    assert slurm.cluster.scripts == {}
 
 
 def test_what_was_asked_is_remembered(slurm: FakeSlurm) -> None:

@@ -6,7 +6,9 @@ import pytest
 from unit.house import SETTLE_TIME, UNRENDERABLE, House, job_id, message
 
 from bridge.core.errors import UnavailableError
+from bridge.core.failure import FailureReason
 from bridge.core.job import SlurmId, submission_tag
+from bridge.core.retry import RetryPolicy
 from bridge.flows.submit import Pass
 from bridge.testing.slurm import Submission as Outcome
 
@@ -14,6 +16,13 @@ from bridge.testing.slurm import Submission as Outcome
 @pytest.fixture
 def house() -> House:
     return House()
+
+
+def settle(house: House, *, times: int) -> None:
+    """As many passes, each after the time in which a submission shows."""
+    for _ in range(times):
+        house.submission.submit_waiting()
+        house.clock.move(SETTLE_TIME)
 
 
 def test_a_recorded_job_is_submitted_under_its_tag(house: House) -> None:
@@ -162,6 +171,102 @@ def test_a_job_that_ended_before_it_was_found_is_found_in_accounting(house: Hous
     house.submission.submit_waiting()
     assert house.job().slurm_id == SlurmId("1")
     assert len(house.cluster.scripts) == 1
+
+
+def test_what_slurm_says_three_times_and_nobody_understands_means_no(house: House) -> None:
+    house.slurm.submissions += [Outcome.NOT_UNDERSTOOD] * 9
+    house.receive(message())
+    settle(house, times=30)
+    assert house.told() == ["accepted", "failed"]
+    event = house.last_event()
+    assert (event["reason"], event["detail"]) == ("refused", "The site's own plugin says no")
+    assert house.slurm.calls.count("submit") == 3
+
+
+def test_what_is_understood_as_doubt_never_means_no(house: House) -> None:
+    house.slurm.submissions += [Outcome.UNCERTAIN_AND_NOT_THERE] * 9
+    house.receive(message())
+    settle(house, times=50)
+    assert house.told() == ["accepted", "queued"]
+    assert house.slurm.calls.count("submit") == 10
+
+
+def test_what_was_not_understood_is_forgotten_once_a_submission_is_taken(house: House) -> None:
+    house.retry = RetryPolicy(attempts=2, reasons=frozenset({FailureReason.TIMEOUT}))
+    house.slurm.submissions += [
+        Outcome.NOT_UNDERSTOOD,
+        Outcome.NOT_UNDERSTOOD,
+        Outcome.TAKEN,
+        Outcome.NOT_UNDERSTOOD,
+    ]
+    house.receive(message())
+    settle(house, times=10)
+    house.cluster.start(SlurmId("1"))
+    house.cluster.end_as(SlurmId("1"), "TIMEOUT")
+    house.watch.look()
+    settle(house, times=10)
+    assert house.told() == ["accepted", "queued", "started", "retrying", "queued"]
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_set_makes_no_doubt_shorter(house: House, days: int) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_AND_NOT_THERE)
+    house.receive(message())
+    house.submission.submit_waiting()
+    house.clock.move(timedelta(seconds=1))
+    house.clock.set(house.clock.now() + timedelta(days=days))
+    for _ in range(5):
+        house.submission.submit_waiting()
+    assert house.job().phase == "submitting"
+    assert house.slurm.calls.count("submit") == 1
+
+
+def test_a_clock_that_is_set_back_makes_no_doubt_longer(house: House) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_AND_NOT_THERE)
+    house.receive(message())
+    house.submission.submit_waiting()
+    house.clock.set(house.clock.now() - timedelta(days=400))
+    settle(house, times=5)
+    assert house.told() == ["accepted", "queued"]
+
+
+def test_a_site_that_is_away_is_told_from_one_that_answers_no(house: House) -> None:
+    house.receive(message())
+    house.slurm.submissions.append(Outcome.SITE_FULL)
+    assert not house.submission.submit_waiting().away
+    house.slurm.over_budget = {"submit"}
+    assert not house.submission.submit_waiting().away
+    house.slurm.over_budget = set()
+    house.slurm.controller_answers = False
+    assert house.submission.submit_waiting().away
+    house.folders.is_available = False
+    assert not house.submission.submit_waiting().away
+
+
+def test_a_site_that_is_away_while_a_submission_is_in_doubt_is_told_too(house: House) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
+    house.receive(message())
+    house.submission.submit_waiting()
+    house.slurm.over_budget = {"queue"}
+    over = house.submission.submit_waiting()
+    assert (over.away, over.doubtful) == (False, 1)
+    house.slurm.over_budget = set()
+    house.slurm.controller_answers = False
+    away = house.submission.submit_waiting()
+    assert (away.away, away.doubtful) == (True, 1)
+
+
+def test_a_round_is_over_before_its_failure_is_told(house: House) -> None:
+    # What still asked Slurm when the next round began would be taken for lost, and done again.
+    house.receive(*(message(it) for it in (1, 2, 3)))
+    house.slurm.meanwhile.append(lambda: setattr(house.journal, "failure", "disk I/O error"))
+    with pytest.raises(UnavailableError, match="disk I/O error"):
+        house.submission.submit_waiting()
+    assert house.slurm.calls.count("submit") == 3
+    house.journal.failure = None
+    house.submission.submit_waiting()
+    assert [house.told(it) for it in (1, 2, 3)] == [["accepted", "queued"]] * 3
+    assert len(house.cluster.scripts) == 3
 
 
 def test_nothing_is_submitted_while_the_work_root_is_away(house: House) -> None:

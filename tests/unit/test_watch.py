@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from unit.house import GRACE, House, job_id, message
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.job import SlurmId
 from bridge.flows.watch import Look
 from bridge.testing.slurm import Accounting
@@ -126,6 +126,110 @@ def test_the_grace_is_no_shorter_for_an_outage_in_it(house: House) -> None:
     house.slurm.accounting_is = Accounting.ON
     house.watch.look()
     assert house.told() == ["accepted", "queued"]
+
+
+def test_the_grace_begins_anew_after_a_silence_of_the_queue(house: House) -> None:
+    house.cluster.lose(house.queued_job())
+    house.watch.look()
+    house.clock.move(GRACE - timedelta(seconds=1))
+    house.slurm.controller_answers = False
+    with pytest.raises(UnavailableError):
+        house.watch.look()
+    house.slurm.controller_answers = True
+    house.watch.look()
+    house.clock.move(GRACE - timedelta(seconds=1))
+    house.watch.look()
+    assert house.told() == ["accepted", "queued"]
+    house.clock.move(timedelta(seconds=1))
+    house.watch.look()
+    assert house.last_event()["reason"] == "lost"
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_set_makes_no_grace_shorter_or_longer(house: House, days: int) -> None:
+    house.cluster.lose(house.queued_job())
+    house.watch.look()
+    house.clock.set(house.clock.now() + timedelta(days=days))
+    house.watch.look()
+    assert house.told() == ["accepted", "queued"]
+    house.clock.move(GRACE)
+    house.watch.look()
+    assert house.last_event()["reason"] == "lost"
+
+
+def test_the_grace_begins_anew_with_a_new_daemon(house: House) -> None:
+    house.cluster.lose(house.queued_job())
+    house.watch.look()
+    house.clock.move(2 * GRACE)
+    house.restart()
+    house.watch.look()
+    assert house.told() == ["accepted", "queued"]
+
+
+def test_a_question_that_was_not_asked_for_the_budget_breaks_no_grace(house: House) -> None:
+    house.cluster.lose(house.queued_job())
+    house.watch.look()
+    house.clock.move(GRACE / 2)
+    house.slurm.over_budget = {"accounting"}
+    assert house.watch.look().unsettled == 1
+    house.slurm.over_budget = {"queue"}
+    with pytest.raises(OverBudgetError):
+        house.watch.look()
+    house.slurm.over_budget = set()
+    house.clock.move(GRACE / 2)
+    house.watch.look()
+    assert house.last_event()["reason"] == "lost"
+
+
+def test_a_job_that_shows_in_the_queue_again_is_not_missing_any_more(house: House) -> None:
+    house.slurm.accounting_lag = timedelta(days=1)
+    slurm_id = house.queued_job()
+    house.cluster.start(slurm_id)
+    house.cluster.end(slurm_id)
+    house.clock.move(timedelta(minutes=10))
+    assert house.cluster.queue() == ()
+    house.watch.look()
+    house.clock.move(GRACE / 2)
+    house.cluster.requeue(slurm_id)
+    house.watch.look()
+    house.cluster.end_as(slurm_id, "CANCELLED")
+    house.clock.move(timedelta(minutes=10))
+    house.watch.look()
+    assert house.told()[-1] != "failed"
+
+
+def test_a_job_whose_own_script_says_that_it_starts_is_not_missing_any_more(house: House) -> None:
+    house.cluster.lose(house.queued_job())
+    house.watch.look()
+    house.clock.move(GRACE - timedelta(seconds=1))
+    house.folders.drop_start(job_id(1))
+    house.watch.read_marks()
+    house.clock.move(timedelta(seconds=2))
+    house.watch.look()
+    assert house.told() == ["accepted", "queued", "started"]
+    house.clock.move(GRACE)
+    house.watch.look()
+    assert house.last_event()["reason"] == "lost"
+
+
+def test_when_a_lost_job_ended_is_not_known(house: House) -> None:
+    house.cluster.lose(house.queued_job())
+    house.watch.look()
+    house.clock.move(GRACE)
+    house.watch.look()
+    assert house.last_event()["ended_at"] is None
+
+
+def test_a_job_requeued_unseen_and_cancelled_in_the_queue_was_not_stopped(house: House) -> None:
+    slurm_id = house.queued_job()
+    house.cluster.start(slurm_id)
+    house.watch.look()
+    house.clock.move(timedelta(minutes=1))
+    house.cluster.requeue(slurm_id)
+    house.cluster.cancel(slurm_id)
+    house.watch.look()
+    assert house.told() == ["accepted", "queued", "started", "requeued", "cancelled"]
+    assert house.last_event()["detail"] == "cancelled before it started"
 
 
 def test_without_accounting_the_queues_last_word_counts(house: House) -> None:

@@ -173,7 +173,7 @@ def test_a_sound_journal_has_nothing_wrong(settings: JournalSettings) -> None:
         ("DELETE FROM events WHERE position = 2", f"where the event {job_id(1)}/2 should stand"),
         ("UPDATE events SET body = 'x' WHERE position = 2", "its body is no status event"),
         (
-            "UPDATE events SET body = (SELECT body FROM events WHERE position = 5) WHERE position=1",
+            "UPDATE events SET body = (SELECT body FROM events WHERE position=5) WHERE position=1",
             f"its body bears the id {job_id(2)}/1",
         ),
         (

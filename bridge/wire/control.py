@@ -16,8 +16,8 @@ class CancelMessage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    version: Literal[1] = 1
-    verb: Literal["cancel"] = "cancel"
+    version: Literal[1] = Field(default=1, description="of this form of message")
+    verb: Literal["cancel"] = Field(default="cancel", description="what is wanted")
     job_id: UUID = Field(strict=False, description="the job that is to end")
 
 

@@ -41,18 +41,18 @@ class _Model(BaseModel):
 class Logs(_Model):
     """Where the job's output lies on the site."""
 
-    stdout: str
-    stderr: str
+    stdout: str = Field(description="the file with its standard output")
+    stderr: str = Field(description="the file with its standard error")
 
 
 class Summary(_Model):
     """What the sender asked for, repeated in the `accepted` event for those who did not send it."""
 
-    name: str
-    kind: JobKind
-    image: str
-    user: str | None
-    labels: dict[str, str]
+    name: str = Field(description="as in the job message, here and below")
+    kind: JobKind = Field(description="why the job runs")
+    image: str = Field(description="the container image")
+    user: str | None = Field(description="who wants the job")
+    labels: dict[str, str] = Field(description="what the sender wants to find here again")
 
 
 class ProblemData(_Model):
@@ -65,13 +65,13 @@ class ProblemData(_Model):
 class EventData(_Model):
     """The `data` of a status event, version 1. Times are RFC 3339 in UTC; null is not known."""
 
-    version: Literal[1] = 1
+    version: Literal[1] = Field(default=1, description="of this form of event")
     event: EventKind = Field(description="what happened")
     site: str = Field(description="the site's name")
     job_id: str | None = Field(
         description="null for events of a site, and where a message's id could not be read"
     )
-    sequence: int = Field(description="1, 2, 3... within a job; 0 for `rejected`")
+    sequence: int = Field(description="1, 2, 3... within a job; else 0: `rejected`, events of sites")
     attempt: int | None = Field(default=None, description="1, 2, 3...: one more with each relaunch")
     restart: int | None = Field(default=None, description="how often Slurm requeued this attempt")
     phase: Phase | None = Field(default=None, description="where the job is now")

@@ -71,7 +71,7 @@ _SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
 _ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$"
 _IMAGE = r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$"
-_ACCEPTED: Mapping[str, str] = {
+ACCEPTED: Mapping[str, str] = {
     _SLURM_WORD: "a letter or digit is wanted, then letters, digits and any of _.&|:*-",
     _ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
     _NAME: "a letter or digit is wanted, then letters, digits, spaces and any of ._,:+@()/=-"
@@ -206,7 +206,7 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
     try:
         message = JobMessage.model_validate(data)
     except ValidationError as error:
-        problems = problems_of(error, tags=_FORMS, patterns=_ACCEPTED)
+        problems = problems_of(error, tags=_FORMS, patterns=ACCEPTED)
         raise InvalidRequestError(*problems, job_id=job_id) from None
     if message.site not in (None, site):
         what = f"the job is meant for {echo(message.site)}, and this is {site!r}"

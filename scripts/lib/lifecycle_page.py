@@ -1,14 +1,12 @@
 """Writes docs/lifecycle.md from the tables in bridge.core; `--check` only compares."""
 
-import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+
+from drawn_page import listed, table, write_or_check
 
 from bridge.core.lifecycle import ENDS, MOVES, EventKind, Phase
 from bridge.core.slurm_state import FINAL, MEANING, Meaning, SlurmState
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md"
 
 PHASE_MEANS: Mapping[Phase, str] = {
     Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet.",
@@ -57,16 +55,13 @@ A waiting job whose reason begins with `JobHeld` counts as held."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the page, or with `--check` returns 1 when it is not what would be written."""
-    parser = argparse.ArgumentParser(prog="scripts/lifecycle-page", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing: exit 1 when stale")
-    wanted = page()
-    if not parser.parse_args(arguments).check:
-        PAGE.write_text(wanted, encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == wanted:
-        return 0
-    print("docs/lifecycle.md is not what the tables say: run scripts/lifecycle-page")
-    return 1
+    return write_or_check(
+        "docs/lifecycle.md",
+        page(),
+        program="scripts/lifecycle-page",
+        does=__doc__,
+        arguments=arguments,
+    )
 
 
 def page() -> str:
@@ -116,17 +111,6 @@ def diagram() -> str:
     arrows += [f"{was} --> {now}" for was in Phase for now in Phase if now in MOVES[was]]
     arrows += [f"{phase} --> [*]" for phase in Phase if phase in ENDS]
     return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {it}" for it in arrows), "```"])
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def listed(words: Iterable[str]) -> str:
-    """Words as code, with commas between."""
-    return ", ".join(f"`{word}`" for word in words)
 
 
 if __name__ == "__main__":

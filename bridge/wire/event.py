@@ -71,7 +71,9 @@ class EventData(_Model):
     job_id: str | None = Field(
         description="null for events of a site, and where a message's id could not be read"
     )
-    sequence: int = Field(description="1, 2, 3... within a job; else 0: `rejected`, events of sites")
+    sequence: int = Field(
+        description="1, 2, 3... within a job; else 0: `rejected`, events of sites"
+    )
     attempt: int | None = Field(default=None, description="1, 2, 3...: one more with each relaunch")
     restart: int | None = Field(default=None, description="how often Slurm requeued this attempt")
     phase: Phase | None = Field(default=None, description="where the job is now")

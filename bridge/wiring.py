@@ -1,6 +1,5 @@
 """The only place where adapters, flows and the daemon are put together."""
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,6 +43,7 @@ from bridge.ports import (
     Scheduler,
 )
 from bridge.script import job_files, render, script_name
+from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
 
 log = structlog.get_logger()
@@ -212,14 +212,8 @@ class _Flows:
 
     def _note_outcome(self, job: Job) -> None:
         """What a journal that was lost and is rebuilt must know: this job has told its end."""
-        outcome = {
-            "event": job.phase.value,
-            "sequence": job.sequence,
-            "slurm_id": job.slurm_id,
-            "attempt": job.attempt,
-        }
         try:
-            self.world.folders.create(job.job_id, {"outcome.json": json.dumps(outcome) + "\n"})
+            self.world.folders.create(job.job_id, {"outcome.json": write_outcome(job)})
         except UnavailableError as error:
             log.warning("outcome_not_noted", job=job.job_id, words=str(error))
 

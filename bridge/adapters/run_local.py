@@ -11,14 +11,9 @@ from typing import IO
 
 import structlog
 
+from bridge.core.environment import scrubbed
 from bridge.core.errors import UnavailableError
 from bridge.ports import Completed
-
-SCRUBBED = (
-    *("SBATCH_", "SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_", "SALLOC_", "SINFO_"),
-    *("SHIFTER", "APPTAINER", "SINGULARITY"),
-)
-"""Variables with these prefixes override what a script says (sbatch(1), INPUT ENVIRONMENT)."""
 
 MOST_OUTPUT = 32 * 1024 * 1024
 """Bytes of stdout, and of stderr: some 200 000 rows of squeue."""
@@ -28,13 +23,6 @@ LAST_WAIT_SECONDS = 5
 LOGGED_ARGUMENTS = 8
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what would silently change what Slurm's commands do."""
-    return {
-        name: value for name, value in environment.items() if not name.upper().startswith(SCRUBBED)
-    }
 
 
 class LocalRunner:

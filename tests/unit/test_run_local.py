@@ -8,7 +8,8 @@ from time import sleep
 
 import pytest
 
-from bridge.adapters.run_local import LocalRunner, scrubbed
+from bridge.adapters.run_local import LocalRunner
+from bridge.core.environment import scrubbed
 from bridge.core.errors import UnavailableError
 
 LONG = timedelta(seconds=60)

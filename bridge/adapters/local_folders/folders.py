@@ -19,10 +19,10 @@ from bridge.adapters.local_folders.files import (
     read,
     write,
 )
-from bridge.adapters.local_folders.marks import LONGEST_MARK, read_mark
 from bridge.core.facts import EndMark
 from bridge.core.job import JobId
 from bridge.ports import Clock, Mark
+from bridge.wire.mark import LONGEST_MARK, read_mark
 
 MOST_MARKS = 10_000
 """How many files one look at the spool takes up."""
@@ -103,8 +103,10 @@ class LocalFolders:
             said = read(name, spool, longest=LONGEST_MARK) if is_file else None
         except FileNotFoundError:
             return None
-        mark = None if said is None else read_mark(name, said.decode(errors="replace"), at=now)
-        if mark is not None:
+        told = None if said is None else read_mark(name, said.decode(errors="replace"), at=now)
+        if told is not None:
+            job_id, attempt, fact = told
+            mark = Mark(job_id=job_id, attempt=attempt, fact=fact, file=name)
             return status.st_mtime_ns, mark
         # The time of change, since the time of modification is whatever its owner says.
         if now - datetime.fromtimestamp(status.st_ctime, UTC) > UNFINISHED_FOR:

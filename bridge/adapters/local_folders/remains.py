@@ -17,12 +17,12 @@ from bridge.adapters.local_folders.files import (
     read,
     write,
 )
-from bridge.adapters.local_folders.marks import LONGEST_MARK, UUID, mark_text, read_mark
 from bridge.core.facts import EndMark, StartMark
 from bridge.core.job import JobId, SlurmId
 from bridge.core.restore import AttemptRemains, JobRemains, Outcome
 from bridge.ports import Clock
 from bridge.wire.json_text import LONGEST_BYTES
+from bridge.wire.mark import LONGEST_MARK, UUID, mark_text, read_mark
 from bridge.wire.outcome import read_outcome
 
 _OUTCOME_BYTES = 4096
@@ -114,8 +114,8 @@ class LocalRemains:
         with suppress(OSError):
             said = read(name, folder, longest=LONGEST_MARK)
         text = "" if said is None else said.decode(errors="replace")
-        mark = read_mark(spool_name, text, at=self._clock.now())
-        return int(spool_name.split(".")[1]), [] if mark is None else [mark.fact]
+        told = read_mark(spool_name, text, at=self._clock.now())
+        return int(spool_name.split(".")[1]), [] if told is None else [told[2]]
 
 
 def _names(folder: int) -> list[str]:

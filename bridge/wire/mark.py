@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core.facts import EndMark, StartMark
 from bridge.core.job import JobId
-from bridge.ports import Mark
 
 LONGEST_MARK = 512
 """Bytes."""
@@ -17,8 +16,12 @@ _STARTED = re.compile(rf"{_TIME} ([A-Za-z0-9._-]{{1,255}})\n")
 _ENDED = re.compile(rf"{_TIME} (25[0-5]|2[0-4][0-9]|1?[0-9]{{1,2}})\n")
 
 
-def read_mark(name: str, text: str, *, at: datetime) -> Mark | None:
-    """The marker with this name and content, seen `at`; None when it is none.
+Told = tuple[JobId, int, StartMark | EndMark]
+"""Of which job and attempt, and what."""
+
+
+def read_mark(name: str, text: str, *, at: datetime) -> Told | None:
+    """What the marker with this name and content, seen `at`, tells; None when it is none.
 
     The job's script names it `<job id>.<attempt>.<restart>.<started or ended>` and writes
     `<epoch seconds> <node>` or `<epoch seconds> <exit code>`, and a line feed.
@@ -38,7 +41,7 @@ def read_mark(name: str, text: str, *, at: datetime) -> Mark | None:
         fact = StartMark(at=at, restart=restart, started_at=when, node=said[3])
     else:
         fact = EndMark(at=at, restart=restart, ended_at=when, exit_code=int(said[3]))
-    return Mark(job_id=JobId(named[1]), attempt=int(named[2]), fact=fact, file=name)
+    return JobId(named[1]), int(named[2]), fact
 
 
 def mark_text(mark: StartMark | EndMark) -> str:

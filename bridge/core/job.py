@@ -106,6 +106,11 @@ def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:
     return SubmissionTag(f"{prefix}-{job_id}-{attempt}")
 
 
+def bears_tag_of(tag: SubmissionTag, job_id: JobId, attempt: int) -> bool:
+    """Whether the tag is that of this attempt, with whatever prefix."""
+    return tag.endswith(submission_tag("", job_id, attempt))
+
+
 def slurm_order(slurm_id: SlurmId) -> tuple[int, str]:
     """A sort key: by number, as Slurm gave the ids out."""
     digits = "".join(takewhile(str.isdecimal, slurm_id))

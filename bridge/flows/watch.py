@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from bridge.core.errors import OverBudgetError, UnavailableError
-from bridge.core.facts import Absent, EndMark, Fact, Seen, Sighting
-from bridge.core.job import JobId, SlurmId
+from bridge.core.facts import Absent, Claimed, EndMark, Fact, Seen, Sighting
+from bridge.core.job import JobId, SlurmId, bears_tag_of
 from bridge.core.lifecycle import Job, Phase
-from bridge.core.slurm_state import FINAL, MEANING
+from bridge.core.slurm_state import FINAL, MEANING, Meaning
 from bridge.flows.record import Recorder
 from bridge.ports import Clock, JobFolders, LifecycleJournal, Mark, Scheduler
 
@@ -112,10 +112,12 @@ class Watch:
         has_accounting = records is not None
         last_words = {it.slurm_id: it for it in records} if records is not None else queue
         for job in gone:
-            sighting = last_words.get(_id(job))
+            sighting = _sighting_of(job, last_words)
             if sighting is not None and _says_more_than_the_queue(sighting):
-                yield job, Seen(at=asked_at, sighting=sighting)
-            elif _id(job) not in queue:
+                fact = self._last_word(job, sighting, asked_at)
+                if fact is not None:
+                    yield job, fact
+            elif _sighting_of(job, queue) is None:
                 yield (
                     job,
                     Absent(
@@ -124,6 +126,37 @@ class Watch:
                         missing_for=self._missing_for(job),
                     ),
                 )
+
+    def _last_word(self, job: Job, sighting: Sighting, asked_at: datetime) -> Fact | None:
+        """What the end of its Slurm job means to the job; None when that is not known now.
+
+        Should a second Slurm job of this attempt have the container, the end of this one is not
+        that of the job. If none has it, none will: an attempt that is over is not run later.
+        """
+        owner = self._owner(job, sighting)
+        if owner == job.slurm_id:
+            return Seen(at=asked_at, sighting=sighting)
+        since = job.accepted_at - _CLOCKS_DIFFER_BY
+        try:
+            is_ours = owner in self._scheduler.find(sighting.tag, since=since)
+        except UnavailableError as error:
+            log.warning("claim_not_verified", job=job.job_id, owner=owner, words=str(error))
+            return None
+        log.warning("claimed", job=job.job_id, slurm_id=job.slurm_id, owner=owner, ours=is_ours)
+        if not is_ours:
+            return Seen(at=asked_at, sighting=sighting)
+        return Claimed(at=asked_at, slurm_id=owner)
+
+    def _owner(self, job: Job, sighting: Sighting) -> SlurmId:
+        """Which Slurm job has the container, as far as the job's folder says."""
+        if sighting.state is None or MEANING[sighting.state] is Meaning.COMPLETED:
+            # Who does not have it never completes.
+            return _id(job)
+        try:
+            return self._folders.claim(job.job_id, job.attempt, _id(job))
+        except UnavailableError as error:
+            log.warning("claim_not_known", job=job.job_id, words=str(error))
+            return _id(job)
 
     def _missing_for(self, job: Job) -> timedelta:
         now = self._clock.uptime()
@@ -136,7 +169,7 @@ class Watch:
         facts: Sequence[tuple[Job, Fact]],
     ) -> None:
         # Where accounting was over its budget, nothing was asked: what was missing still is.
-        missing = {_run(it) for it in gone if _id(it) not in queue}
+        missing = {_run(it) for it in gone if _sighting_of(it, queue) is None}
         missing -= {_run(it) for it, fact in facts if isinstance(fact, Seen)}
         self._missing_since = {it: at for it, at in self._missing_since.items() if it in missing}
 
@@ -177,8 +210,17 @@ def _id(job: Job) -> SlurmId:
     return job.slurm_id
 
 
-def _is_in_queue(job: Job, queue: dict[SlurmId, Sighting]) -> bool:
-    sighting = queue.get(_id(job))
+def _sighting_of(job: Job, sightings: Mapping[SlurmId, Sighting]) -> Sighting | None:
+    # The id alone does not tell: a controller that was killed before it had saved its state
+    # forgets its newest jobs, and gives their ids out again (seen with Slurm 22.05).
+    sighting = sightings.get(_id(job))
+    if sighting is None or not bears_tag_of(sighting.tag, job.job_id, job.attempt):
+        return None
+    return sighting
+
+
+def _is_in_queue(job: Job, queue: Mapping[SlurmId, Sighting]) -> bool:
+    sighting = _sighting_of(job, queue)
     return sighting is not None and not _is_final(sighting)
 
 

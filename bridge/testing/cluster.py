@@ -117,6 +117,16 @@ class FakeCluster:
         """The job is gone from everywhere, as after a lost state folder."""
         del self._histories[slurm_id]
 
+    def forget_from(self, slurm_id: SlurmId) -> None:
+        """The controller was killed before it had saved its state.
+
+        This job and all later ones are gone, and their ids are given out again.
+        """
+        first = int(slurm_id)
+        for number in range(first, self._next_id):
+            self._histories.pop(SlurmId(str(number)), None)
+        self._next_id = first
+
     def queue(self) -> tuple[Sighting, ...]:
         """What squeue sees: the last run of each job that lives, or ended not long ago."""
         now = self._clock.now()

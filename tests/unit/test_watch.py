@@ -117,6 +117,24 @@ def test_a_job_that_slurm_lost_is_lost_only_after_the_grace(house: House) -> Non
     assert house.last_event()["reason"] == "lost"
 
 
+def test_another_job_that_was_given_the_same_slurm_id_tells_nothing_of_the_first(
+    house: House,
+) -> None:
+    forgotten = house.queued_job(1)
+    house.cluster.forget_from(forgotten)
+    again = house.queued_job(2)
+    assert again == forgotten
+    house.cluster.start(again)
+    house.watch.look()
+    house.cluster.end(again)
+    house.watch.look()
+    assert house.told(1) == ["accepted", "queued"]
+    assert house.told(2) == ["accepted", "queued", "started", "finished"]
+    house.clock.move(GRACE)
+    house.watch.look()
+    assert house.told(1) == ["accepted", "queued", "failed"]
+
+
 def test_the_grace_is_no_shorter_for_an_outage_in_it(house: House) -> None:
     slurm_id = house.queued_job()
     house.cluster.lose(slurm_id)

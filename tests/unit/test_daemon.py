@@ -3,13 +3,14 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from rabbitmq_management import until
 from structlog.testing import capture_logs
+from unit.beside import run_beside
 from unit.house import House, job_id, message
 
 from bridge.core.errors import SupersededError
@@ -80,23 +81,9 @@ class Bridge(House):
         self._daemon = self._new_daemon()
 
     def run(self, story: Callable[[], None], *, grace: timedelta = timedelta(seconds=20)) -> bool:
-        """Run the daemon while `story` is told beside it: only the main thread hears signals."""
+        """Run a daemon while `story` is told beside it."""
         self._daemon = self._new_daemon()
-
-        def tell() -> None:
-            try:
-                story()
-            finally:
-                self._daemon.stop()
-
-        with ThreadPoolExecutor(1) as beside:
-            told = beside.submit(tell)
-            is_clean = self._daemon.run(grace=grace)
-            told.result()
-        return is_clean
-
-    def stop(self) -> None:
-        self._daemon.stop()
+        return run_beside(self._daemon, story, grace=grace)
 
     def wake_submission(self) -> None:
         """As if the time until the next attempt were over."""
@@ -130,7 +117,7 @@ class Bridge(House):
         return Daemon(
             site=self.site.name,
             verbs=Verbs(
-                recorder=self._recorder,
+                recorder=self.recorder,
                 intake=self.intake,
                 submission=self.submission,
                 watch=self.watch,
@@ -161,16 +148,6 @@ class Bridge(House):
                 marks=timedelta(milliseconds=20),
             ),
         )
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """The daemon takes these signals over, and pytest wants them back."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.getsignal(it) for it in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 @pytest.fixture

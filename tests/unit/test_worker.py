@@ -8,7 +8,7 @@ from datetime import timedelta
 from rabbitmq_management import until
 from structlog.testing import capture_logs
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.worker import Worker
 
 AT_ONCE = timedelta(0)
@@ -86,6 +86,13 @@ def test_a_step_that_failed_is_taken_again() -> None:
     assert [(it["event"], it["worker"], it["words"]) for it in logs] == [
         ("unavailable", "test", "Slurm does not answer")
     ]
+
+
+def test_a_step_that_must_wait_for_its_turn_is_taken_again_and_that_is_no_failure() -> None:
+    steps = Steps(*[OverBudgetError("too early", wait=AT_ONCE)] * 50)
+    with capture_logs() as logs, at_work(steps):
+        assert until(lambda: steps.taken == 51)
+    assert {it["log_level"] for it in logs} == {"debug"}
 
 
 def test_a_bug_in_a_step_is_logged_with_its_traceback_and_does_not_end_the_worker() -> None:

@@ -93,6 +93,14 @@ class JobFolders(Protocol):
         """Make the job's folder if it is missing, and write these files into it."""
         ...
 
+    def claim(self, job_id: JobId, attempt: int, slurm_id: SlurmId) -> SlurmId:
+        """Give the attempt's container to this Slurm job unless one has it; the one that has it.
+
+        The scripts of all others run nothing. The job's own container can write there: an answer
+        that is not `slurm_id` is a hint.
+        """
+        ...
+
     def marks(self) -> tuple[Mark, ...]:
         """The markers that lie in the spool, oldest first."""
         ...

@@ -7,6 +7,7 @@ from typing import assert_never
 from bridge.core.facts import (
     Absent,
     CancelRequested,
+    Claimed,
     EndMark,
     Fact,
     NotSubmitted,
@@ -50,8 +51,8 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
             return move(job, Phase.SUBMITTING, submitting_since=fact.at, not_before=None)
         case Submitted() | Refused() | NotSubmitted() if job.slurm_id is not None:
             return Step(job=job, anomaly=f"{job.phase} -> {type(fact).__name__.lower()}")
-        case Submitted():
-            return _submitted(job, fact)
+        case Submitted() | Claimed():
+            return _identified(job, fact)
         case Refused():
             return end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
         case NotSubmitted():
@@ -71,9 +72,28 @@ def _next_revision(job: Job) -> Job:
     return replace(job, revision=job.revision + 1)
 
 
+def _identified(job: Job, fact: Submitted | Claimed) -> Step:
+    return _submitted(job, fact) if isinstance(fact, Submitted) else _claimed(job, fact)
+
+
 def _submitted(job: Job, fact: Submitted) -> Step:
     return move(job, Phase.QUEUED, slurm_id=fact.slurm_id, submitted_at=fact.at).then(
         lambda it: tell(it, EventKind.QUEUED, fact.at)
+    )
+
+
+def _claimed(job: Job, fact: Claimed) -> Step:
+    if job.slurm_id is None:
+        return Step(job=job, anomaly=f"{job.phase} -> claimed")
+    # What Slurm said of the other job, such as when it started, is nothing of this one.
+    return Step(
+        job=replace(
+            job,
+            slurm_id=fact.slurm_id,
+            slurm_started_at=None,
+            absent_since=None,
+            interrupted_since=None,
+        )
     )
 
 

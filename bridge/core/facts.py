@@ -44,6 +44,14 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """Another Slurm job of the same attempt runs its container: from here on, that one counts."""
+
+    at: datetime
+    slurm_id: SlurmId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """Slurm, or the script's template, said no for good."""
 
@@ -109,6 +117,7 @@ class EndMark:
 Fact = (
     SubmissionBegun
     | Submitted
+    | Claimed
     | Refused
     | NotSubmitted
     | CancelRequested

@@ -249,12 +249,26 @@ class Submission:
             return Refused(at=now, words=words[-1])
         return NotSubmitted(at=now, words="Slurm does not know this submission")
 
-    def _adopt(self, job: Job, found: Sequence[SlurmId], at: datetime) -> Fact:
-        kept, *others = found
+    def _adopt(self, job: Job, found: Sequence[SlurmId], at: datetime) -> Fact | None:
+        """The one that is the job's; None when that cannot be found out now."""
+        try:
+            kept = self._chosen(job, found)
+        except UnavailableError as error:
+            log.warning("claim_not_known", job=job.job_id, words=str(error))
+            return None
+        others = [it for it in found if it != kept]
         log.info("submission_found", job=job.job_id, slurm_id=kept, others=others)
         for other in others:
             self._scheduler.cancel(other)
         return Submitted(at=at, slurm_id=kept)
+
+    def _chosen(self, job: Job, found: Sequence[SlurmId]) -> SlurmId:
+        if len(found) == 1:
+            return found[0]
+        # Only one of them can have the container, and it may not be the first. Where none has it
+        # yet, it is given to the first: the others can be cancelled then without any harm.
+        owner = self._folders.claim(job.job_id, job.attempt, found[0])
+        return owner if owner in found else found[0]
 
 
 def _is_silence(error: UnavailableError) -> bool:

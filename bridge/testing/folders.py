@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import EndMark, StartMark
-from bridge.core.job import JobId
+from bridge.core.job import JobId, SlurmId
 from bridge.ports import Clock, Mark
 
 
@@ -15,6 +15,8 @@ class FakeFolders:
     def __init__(self, clock: Clock) -> None:
         self.files: dict[JobId, dict[str, str]] = {}
         """What lies in each job's folder."""
+        self.claims: dict[tuple[JobId, int], SlurmId] = {}
+        """Which Slurm job has the container of each attempt."""
         self.is_available = True
         """Whether the file system answers; every method raises UnavailableError otherwise."""
         self._clock = clock
@@ -24,6 +26,11 @@ class FakeFolders:
         """Make the job's folder if it is missing, and write these files into it."""
         self._reach()
         self.files.setdefault(job_id, {}).update(files)
+
+    def claim(self, job_id: JobId, attempt: int, slurm_id: SlurmId) -> SlurmId:
+        """Give the attempt's container to this Slurm job unless one has it; the one that has it."""
+        self._reach()
+        return self.claims.setdefault((job_id, attempt), slurm_id)
 
     def marks(self) -> tuple[Mark, ...]:
         """The markers that lie in the spool, oldest first."""

@@ -12,7 +12,7 @@ import pytest
 from bridge.adapters.local_folders import LocalFolders
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import EndMark, StartMark
-from bridge.core.job import JobId
+from bridge.core.job import JobId, SlurmId
 from bridge.ports import Mark
 from bridge.testing.clock import FakeClock
 
@@ -111,6 +111,28 @@ def test_a_job_folder_that_leads_elsewhere_is_refused(
 def test_a_file_name_that_leads_elsewhere_is_refused(folders: LocalFolders, name: str) -> None:
     with pytest.raises((ValueError, UnavailableError)):
         folders.create(JOB, {name: "{}"})
+
+
+def test_the_first_to_claim_an_attempt_has_it(folders: LocalFolders, root: Path) -> None:
+    folders.create(JOB, {})
+    assert folders.claim(JOB, 1, SlurmId("4711")) == "4711"
+    assert folders.claim(JOB, 1, SlurmId("4712")) == "4711"
+    assert folders.claim(JOB, 2, SlurmId("4712")) == "4712"
+    assert str((root / JOB / "attempt-1.claim").readlink()) == "4711"
+
+
+def test_what_a_script_has_claimed_stays_its_own(folders: LocalFolders, root: Path) -> None:
+    folders.create(JOB, {})
+    subprocess.run(["ln", "-sT", "--", "4711", root / JOB / "attempt-1.claim"], check=True)
+    assert folders.claim(JOB, 1, SlurmId("4712")) == "4711"
+
+
+def test_a_claim_that_is_no_link_or_has_no_folder_is_unavailable(folders: LocalFolders) -> None:
+    with pytest.raises(UnavailableError):
+        folders.claim(JOB, 1, SlurmId("4711"))
+    folders.create(JOB, {"attempt-1.claim": "4711"})
+    with pytest.raises(UnavailableError):
+        folders.claim(JOB, 1, SlurmId("4711"))
 
 
 def test_a_work_root_that_cannot_be_made_is_unavailable(tmp_path: Path, clock: FakeClock) -> None:

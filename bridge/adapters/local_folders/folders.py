@@ -20,7 +20,7 @@ from bridge.adapters.local_folders.files import (
     write,
 )
 from bridge.core.facts import EndMark
-from bridge.core.job import JobId
+from bridge.core.job import JobId, SlurmId
 from bridge.ports import Clock, Mark
 from bridge.wire.mark import LONGEST_MARK, read_mark
 
@@ -61,6 +61,22 @@ class LocalFolders:
                     for name, text in files.items():
                         write(name, text.encode(), folder)
                     os.fsync(folder)
+
+    def claim(self, job_id: JobId, attempt: int, slurm_id: SlurmId) -> SlurmId:
+        """Give the attempt's container to this Slurm job unless one has it; the one that has it.
+
+        By the same symbolic link that the script makes: it comes to be in one step, together with
+        the id in it (symlink(2)). Raises UnavailableError, also when there is no link in its place.
+        """
+        name = f"attempt-{attempt}.claim"
+        with (
+            available(self._root / job_id / name),
+            opened(self._root / job_id, FOLDER) as folder,
+        ):
+            with suppress(FileExistsError):
+                os.symlink(slurm_id, name, dir_fd=folder)
+                os.fsync(folder)
+            return SlurmId(os.readlink(name, dir_fd=folder))
 
     def marks(self) -> tuple[Mark, ...]:
         """The markers that lie in the spool, oldest first.

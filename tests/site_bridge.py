@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,13 +78,23 @@ class SiteBridge:
 
     def start(self, **variables: str) -> None:
         """Run the daemon, and wait until it takes jobs."""
-        began = self.log.stat().st_size if self.log.exists() else 0
-        argv = self.command("run", str(self.site_file), "--log-level", "debug", **variables)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+        began = self._log_size()
+        self._launch(self.command("run", str(self.site_file), "--log-level", "debug", **variables))
         self.wait_until(lambda: "consuming" in self.logged(began), "the daemon consumes")
+
+    def start_crashing(self, point: str, nth: int = 1) -> None:
+        """Run the daemon so that it dies at a point, see fault/crashing_daemon.py."""
+        program = self._testbed.folder / "crashing_daemon.py"
+        shutil.copyfile(CHECKOUT / "tests" / "fault" / "crashing_daemon.py", program)
+        program.chmod(0o644)
+        python = self._testbed.bridge_command.with_name("python")
+        argv = [str(python), str(program), str(self.site_file), point, str(nth)]
+        self._launch(self._testbed.as_user(argv, environment=self._environment))
+
+    def wait_for_death(self, patience: timedelta = PATIENCE) -> int:
+        """Wait until the daemon has ended by itself; its return code as subprocess has it."""
+        process, self._process = self.process, None
+        return process.wait(patience.total_seconds())
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the daemon in good order; its exit code."""
@@ -149,6 +160,10 @@ class SiteBridge:
         self._submitter.submit(self.name, body, job_id=message_id)
         return message_id
 
+    def cancel(self, job_id: str) -> None:
+        """Send the site a cancel message."""
+        self._submitter.cancel(self.name, job_id)
+
     def run(self, *command: str, **changes: object) -> str:
         """Submit a job and wait for its end; its id."""
         job_id = self.submit(self.job(*command, **changes))
@@ -160,6 +175,11 @@ class SiteBridge:
         with self._news:
             found = {it.id: it for it in self._seen if it.data.job_id == job_id}
         return sorted(found.values(), key=lambda it: it.data.sequence)
+
+    def deliveries(self, job_id: str | None = None) -> list[CloudEvent]:
+        """The same in the order in which they came, as often as they came."""
+        with self._news:
+            return [it for it in self._seen if it.data.job_id == job_id]
 
     def told(self, job_id: str) -> list[str]:
         """The words of a job's events."""
@@ -188,6 +208,15 @@ class SiteBridge:
             assert time.monotonic() < ends, f"it did not come about that {what}"
             assert self._process is None or self.is_alive, "the daemon has ended"
             time.sleep(0.05)
+
+    def _launch(self, argv: Sequence[str]) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def _log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
 
     def _write_site(self, base: str, configure: Callable[[Configuration], None]) -> None:
         text = (CHECKOUT / "site_configs" / base).read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from unit.builders import (
     absent,
     at,
     begun,
+    cancel,
     end_mark,
     not_submitted,
     refused,
@@ -28,11 +29,15 @@ from unit.builders import (
 
 from bridge.core.advance import accept, advance
 from bridge.core.facts import EndMark, Fact, Seen
+from bridge.core.failure import FailureReason
 from bridge.core.lifecycle import Event, Job
+from bridge.core.retry import RetryPolicy, relaunch
 
 EXAMPLES = int(os.environ.get("BRIDGE_TEST_EXAMPLES", "400"))
 STORIES = settings(max_examples=EXAMPLES, deadline=None)
 SOAK = settings(max_examples=max(EXAMPLES, 20_000), deadline=None)
+
+NO_RETRY = RetryPolicy()
 
 WAITING = ["PENDING", "CONFIGURING", "REQUEUE_FED", "EXPEDITING", "REQUEUED"]
 HELD = ["REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"]
@@ -44,7 +49,7 @@ UNKNOWN = ["TELEPORTED", "", "PENDING,HELD", "completed"]
 REASONS = [None, "None", "Priority", "Resources", "JobHeldUser", "JobHeldAdmin", "BeginTime"]
 
 # The grammar of a job's events, by their letters: accepted, Queued, Pending, Held, Started,
-# eXited, Requeued, and the ends Finished, faileD, Cancelled.
+# eXited, Requeued, Tried again, and the ends Finished, faileD, Cancelled.
 LETTERS = {
     "accepted": "A",
     "queued": "Q",
@@ -53,13 +58,15 @@ LETTERS = {
     "started": "S",
     "exited": "X",
     "requeued": "R",
+    "retrying": "T",
     "finished": "F",
     "failed": "D",
     "cancelled": "C",
 }
 WAIT = "(P|HQ)*H?"
 RUN = "SX?"
-GRAMMAR = re.compile(f"A(D|Q{WAIT}({RUN}R{WAIT})*([DC]|{RUN}[FDC]?)?)?")
+ATTEMPT = f"Q{WAIT}({RUN}R{WAIT})*"
+GRAMMAR = re.compile(f"A({ATTEMPT}({RUN})?T)*([DC]|{ATTEMPT}([DC]|{RUN}[FDC]?)?)?")
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,11 @@ class Told:
         return [event for events in self.events for event in events]
 
 
-def tell(facts: list[Fact]) -> Told:
+def tell(facts: list[Fact], policy: RetryPolicy = NO_RETRY) -> Told:
     step = accept(JOB_ID, NOON)
     jobs, events = [step.job], [list(step.events)]
     for fact in facts:
-        step = advance(jobs[-1], fact, absence_grace=GRACE)
+        step = relaunch(jobs[-1], advance(jobs[-1], fact, absence_grace=GRACE), policy)
         jobs.append(step.job)
         events.append(list(step.events))
         assert not (step.anomaly and step.events)
@@ -113,29 +120,38 @@ any_fact: st.SearchStrategy[Fact] = st.one_of(
     sightings(WAITING + HELD + RUNNING),
     sightings(SILENT + INTERRUPTED + UNKNOWN),
     sightings(LAST),
-    st.builds(absent, st.just(0), accounting=st.booleans()),
+    st.builds(absent, st.just(0), missing=st.sampled_from([0, 2, 5, 9]), accounting=st.booleans()),
     st.builds(start_mark, st.just(0), restart=restarts, start=st.integers(0, 6)),
     st.builds(end_mark, st.just(0), st.sampled_from([0, 0, 1, 7]), restart=restarts),
-    st.sampled_from([begun(), submitted(), refused(), not_submitted()]),
+    st.sampled_from([begun(), submitted(), refused(), not_submitted(), cancel(0)]),
 )
+some_facts = any_fact.map(lambda it: [it]) | st.just([begun(), submitted()])
+"""Mostly one; now and then the two that begin another attempt where one is due."""
 gaps = st.sampled_from([0.25, 0.25, 1, 2, 6, 0, -3])
 """Minutes between two facts; clocks are set back now and then."""
 
 
-def spread(first: list[Fact], later: list[tuple[float, Fact]]) -> list[Fact]:
-    """The facts, each of `later` so many minutes after the one before."""
+def spread(first: list[Fact], later: list[tuple[float, list[Fact]]]) -> list[Fact]:
+    """The facts, each group of `later` so many minutes after the one before."""
     minute, facts = 3.0, list(first)
-    for gap, fact in later:
+    for gap, group in later:
         minute += gap
-        facts.append(replace(fact, at=at(minute)))
+        facts += [replace(fact, at=at(minute)) for fact in group]
     return facts
 
 
 beginnings: st.SearchStrategy[list[Fact]] = st.sampled_from(
     [[begun(), submitted()]] * 4 + [[], [begun()]]
 )
-histories = st.builds(spread, beginnings, st.lists(st.tuples(gaps, any_fact), max_size=14))
+histories = st.builds(spread, beginnings, st.lists(st.tuples(gaps, some_facts), max_size=14))
 """Any facts in any order; mostly of a job that Slurm has, or little would happen to it."""
+
+policies = st.builds(
+    RetryPolicy,
+    attempts=st.integers(1, 4),
+    reasons=st.frozensets(st.sampled_from(list(FailureReason)), min_size=3),
+    exit_codes=st.sampled_from([frozenset(), frozenset(), frozenset({7})]),
+)
 
 
 def check_what_always_holds(told: Told) -> None:
@@ -164,10 +180,32 @@ def check_each_step(told: Told) -> None:
         assert after.revision == before.revision + (after != before)
         assert all(it.at == fact.at for it in events)
         assert after != before or not events
-        assert after.restart >= before.restart
-        assert before.slurm_id in (None, after.slurm_id)
+        if after.attempt == before.attempt:
+            assert after.restart >= before.restart
+            assert before.slurm_id in (None, after.slurm_id)
         if before.is_over:
             assert after == before
+
+
+def check_the_attempts(told: Told, policy: RetryPolicy) -> None:
+    """One after the other, never more than allowed, and none once somebody wants an end."""
+    assert told.jobs[-1].attempt <= policy.attempts
+    attempts = [it.job.attempt for it in told.all_events]
+    retries = [it.kind == "retrying" for it in told.all_events]
+    assert attempts == [1 + sum(retries[:index]) for index in range(len(retries))]
+    for before, after, events in zip(told.jobs, told.jobs[1:], told.events[1:], strict=False):
+        retried = [it for it in events if it.kind == "retrying"]
+        assert after.attempt == before.attempt + len(retried)
+        if before.cancel_requested_at is not None:
+            assert not retried
+            assert after.cancel_requested_at == before.cancel_requested_at
+        for event in retried:
+            assert event is events[-1]
+            assert event.reason not in (None, "refused", "lost", "deadline")
+            assert event.job.slurm_id == before.slurm_id
+            assert after.not_before is not None
+            assert after.not_before > event.at
+            assert (after.slurm_id, after.restart, after.exit_code) == (None, 0, None)
 
 
 def check_the_evidence(told: Told) -> None:
@@ -191,24 +229,62 @@ def check_the_evidence(told: Told) -> None:
     assert slurm_said_so or (script_said_so and not isinstance(deciding, Seen))
 
 
-@given(histories)
-@STORIES
-def test_what_holds_of_every_story(facts: list[Fact]) -> None:
-    told = tell(facts)
+def check_all(facts: list[Fact], policy: RetryPolicy) -> None:
+    told = tell(facts, policy)
     check_what_always_holds(told)
     check_each_step(told)
+    check_the_attempts(told, policy)
     check_the_evidence(told)
-    assert tell(facts) == told
+    assert tell(facts, policy) == told
+
+
+@given(histories, policies)
+@STORIES
+def test_what_holds_of_every_story(facts: list[Fact], policy: RetryPolicy) -> None:
+    check_all(facts, policy)
 
 
 @pytest.mark.soak
-@given(histories)
+@given(histories, policies)
 @SOAK
-def test_what_holds_of_very_many_stories(facts: list[Fact]) -> None:
-    told = tell(facts)
-    check_what_always_holds(told)
-    check_each_step(told)
-    check_the_evidence(told)
+def test_what_holds_of_very_many_stories(facts: list[Fact], policy: RetryPolicy) -> None:
+    check_all(facts, policy)
+
+
+starts: st.SearchStrategy[list[Fact]] = st.sampled_from(
+    [[], [seen("RUNNING", 0, start=3, nodes="n1")], [start_mark(0)]]
+)
+failures: st.SearchStrategy[Fact] = st.sampled_from(
+    [
+        seen("TIMEOUT", 0, start=3, end=4, nodes="n1"),
+        seen("FAILED", 0, code=1, signal=0, start=3, end=4, nodes="n1"),
+        seen("OUT_OF_MEMORY", 0, start=3, end=4, nodes="n1"),
+    ]
+)
+failed_attempts: st.SearchStrategy[list[Fact]] = st.builds(
+    lambda start, failure: [begun(), submitted(), *start, failure], starts, failures
+)
+
+
+@given(st.lists(failed_attempts, min_size=1, max_size=5), st.integers(1, 6), st.integers(0, 30))
+@STORIES
+def test_a_job_that_always_fails_is_tried_as_often_as_its_policy_says(
+    attempts: list[list[Fact]], most: int, cancelled_at: int
+) -> None:
+    facts = spread([], [(1, it) for it in attempts])
+    policy = RetryPolicy(
+        attempts=most,
+        reasons=frozenset(
+            {FailureReason.TIMEOUT, FailureReason.EXIT_CODE, FailureReason.OUT_OF_MEMORY}
+        ),
+    )
+    told = tell(facts, policy)
+    kinds = [str(it.kind) for it in told.all_events]
+    assert kinds.count("retrying") == min(len(attempts), most - 1)
+    assert kinds.count("failed") == (len(attempts) >= most)
+    assert kinds.count("queued") == min(len(attempts), most)
+    facts.insert(cancelled_at, cancel(99))
+    check_all(facts, policy)
 
 
 @given(histories, st.lists(st.sampled_from(range(20)), max_size=6))
@@ -220,9 +296,12 @@ def test_facts_that_are_told_twice_end_no_job_twice(facts: list[Fact], repeated:
     check_what_always_holds(tell(facts))
 
 
-absences = st.integers(0, 4).map(lambda times: [(1.0, absent(0))] * times)
+absences = st.integers(0, 5).map(
+    lambda times: [(1.0, [absent(0, missing=missing)]) for missing in range(times)]
+)
 shows = st.tuples(
-    st.sampled_from([0.5, 3, 60]), sightings(WAITING + HELD + RUNNING + SILENT + UNKNOWN)
+    st.sampled_from([0.5, 3, 60]),
+    sightings(WAITING + HELD + RUNNING + SILENT + UNKNOWN).map(lambda it: [it]),
 )
 ignorance = st.lists(st.tuples(absences, shows), min_size=1, max_size=8).map(
     lambda spells: spread(
@@ -240,9 +319,12 @@ def test_ignorance_never_ends_a_job(facts: list[Fact]) -> None:
     check_what_always_holds(told)
 
 
-doubtful_interruptions = st.lists(
-    st.tuples(sightings(INTERRUPTED), sightings(WAITING + HELD + RUNNING)), min_size=1, max_size=8
-).map(lambda pairs: spread([begun(), submitted()], [(1, it) for pair in pairs for it in pair]))
+doubtful_interruption: st.SearchStrategy[list[Fact]] = st.builds(
+    lambda taken, back: [taken, back], sightings(INTERRUPTED), sightings(WAITING + HELD + RUNNING)
+)
+doubtful_interruptions = st.lists(doubtful_interruption, min_size=1, max_size=8).map(
+    lambda pairs: spread([begun(), submitted()], [(1, [it]) for pair in pairs for it in pair])
+)
 """Interruptions that are each taken back before they are seen a second time."""
 
 
@@ -269,7 +351,41 @@ def test_a_job_that_is_always_seen_tells_the_whole_of_its_life(runs: list[int], 
 
 
 def test_the_grammar_itself_refuses_what_must_not_be() -> None:
-    wrong = ["Q", "AA", "AS", "AQSS", "AQX", "AQSXX", "AQF", "AQSFD", "AQHH", "AQHP", "AQRS", "AQQ"]
-    right = ["A", "AD", "AQ", "AQC", "AQPHQSXF", "AQSRHQSXRSD", "AQPPHC"]
+    wrong = [
+        "AT",
+        "AQTT",
+        "AQFT",
+        "AQTS",
+        "AQSXTX",
+        "AQTF",
+        "AQCQ",
+        "Q",
+        "AA",
+        "AS",
+        "AQSS",
+        "AQX",
+        "AQSXX",
+        "AQF",
+        "AQSFD",
+        "AQHH",
+        "AQHP",
+        "AQRS",
+        "AQQ",
+    ]
+    right = [
+        "AC",
+        "AQT",
+        "AQSXTQSF",
+        "AQTQPSRSTD",
+        "AQTC",
+        "AQSTQD",
+        "A",
+        "AD",
+        "AQ",
+        "AQC",
+        "AQPHQSXF",
+        "AQSRHQSXRSD",
+        "AQPPHC",
+    ]
     assert [it for it in wrong if GRAMMAR.fullmatch(it)] == []
     assert [it for it in right if not GRAMMAR.fullmatch(it)] == []

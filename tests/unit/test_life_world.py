@@ -1,7 +1,8 @@
 """A cluster that lives by its own rules, and a bridge that sees of it only what it happens to see.
 
 Whatever is missed, late, repeated or unknown on the way: in the end the bridge tells what really
-became of the job, once, and never before it is so.
+became of the job, once, and never before it is so. A failed attempt is followed by another one as
+often as the policy says, unless somebody wants the job to end.
 """
 
 import os
@@ -16,9 +17,11 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from unit.builders import Story, absent, begun, end_mark, seen, start_mark, submitted
+from unit.builders import Story, absent, begun, cancel, end_mark, seen, start_mark, submitted
 
 from bridge.core.facts import EndMark, Fact, StartMark
+from bridge.core.failure import FailureReason
+from bridge.core.retry import RetryPolicy
 
 EXAMPLES = int(os.environ.get("BRIDGE_TEST_EXAMPLES", "200"))
 ENDS = {
@@ -37,11 +40,17 @@ REASONS = {
     "CANCELLED": None,
     "NODE_FAIL": "node-failure",
 }
+MOST_ATTEMPTS = 3
+TRIED_AGAIN = {"TIMEOUT", "NODE_FAIL", "FAILED"}
+POLICY = RetryPolicy(
+    attempts=MOST_ATTEMPTS,
+    reasons=frozenset({FailureReason.TIMEOUT, FailureReason.NODE_FAILURE, FailureReason.EXIT_CODE}),
+)
 
 
 @dataclass
 class Truth:
-    """What is so in the cluster, whether anybody looks or not."""
+    """What is so in the cluster of one Slurm job, whether anybody looks or not."""
 
     word: str = "PENDING"
     held: bool = False
@@ -57,7 +66,7 @@ class Truth:
 
 
 class World(RuleBasedStateMachine):
-    """One job, from its submission on."""
+    """One job, from its first submission on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,11 +74,23 @@ class World(RuleBasedStateMachine):
         self.truth = Truth()
         self.spool: list[StartMark | EndMark] = []
         self.marked: set[tuple[int, type]] = set()
-        self.story = Story()
+        self.story = Story(policy=POLICY)
+        self.earlier: list[Truth] = []
+        self.cancelled_at_attempt: int | None = None
 
     @initialize()
     def it_is_submitted(self) -> None:
         self.story.hears(begun(1), submitted(2))
+
+    @precondition(lambda self: self.story.job.phase == "accepted")
+    @rule()
+    def the_next_attempt_is_submitted(self) -> None:
+        self.minute += 1
+        self.earlier.append(self.truth)
+        self.truth = Truth()
+        self.spool.clear()
+        self.marked.clear()
+        self.story.hears(begun(self.minute), submitted(self.minute))
 
     # What happens in the cluster.
 
@@ -122,6 +143,17 @@ class World(RuleBasedStateMachine):
         # As Slurm does: a job that never started gets the time of its end as its start.
         self.ends("CANCELLED")
 
+    @rule()
+    def somebody_sends_a_cancel(self) -> None:
+        if self.cancelled_at_attempt is None and not self.story.job.is_over:
+            self.cancelled_at_attempt = self.story.job.attempt
+        self.hears(cancel(self.minute))
+
+    @precondition(lambda self: self.cancelled_at_attempt and self.is_live and not self.truth.ended)
+    @rule()
+    def the_bridge_cancels_it_in_slurm(self) -> None:
+        self.ends("CANCELLED")
+
     @precondition(lambda self: self.truth.word == "RUNNING")
     @rule()
     def slurm_requeues_it(self) -> None:
@@ -130,26 +162,28 @@ class World(RuleBasedStateMachine):
 
     # What the bridge gets to see of it.
 
+    @precondition(lambda self: self.is_live)
     @rule()
     def the_bridge_looks(self) -> None:
         self.hears(self.sighting(self.truth.word))
 
-    @precondition(lambda self: not self.story.job.is_over)
+    @precondition(lambda self: self.is_live)
     @rule(word=st.sampled_from(["COMPLETING", "TELEPORTED", "UPDATE_DB"]))
     def the_bridge_sees_a_word_that_says_nothing(self, word: str) -> None:
         self.hears(self.sighting(word))
 
-    @precondition(lambda self: self.truth.word == "RUNNING")
+    @precondition(lambda self: self.is_live and self.truth.word == "RUNNING")
     @rule(word=st.sampled_from(["NODE_FAIL", "PREEMPTED"]))
     def slurm_says_interrupted_and_takes_it_back(self, word: str) -> None:
         self.hears(self.sighting(word))
         self.hears(self.sighting("RUNNING"))
 
-    @rule(times=st.integers(1, 4))
+    @precondition(lambda self: self.is_live)
+    @rule(times=st.integers(1, 5))
     def slurm_does_not_show_it_for_a_while(self, times: int) -> None:
-        for _ in range(times):
+        for missing in range(times):
             self.minute += 1
-            self.hears(absent(self.minute))
+            self.hears(absent(self.minute, missing=missing))
         self.hears(self.sighting(self.truth.word))
 
     @precondition(lambda self: self.spool)
@@ -163,9 +197,33 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def no_end_is_told_before_it_is_so_and_then_the_right_one(self) -> None:
-        if self.story.job.is_over:
+        if self.story.job.is_over and not self.ended_between_two_attempts:
             assert self.truth.ended
             assert self.story.tells[-1] == ENDS[self.truth.word]
+
+    @invariant()
+    def a_next_attempt_follows_only_one_that_has_really_failed(self) -> None:
+        failed = [it.word for it in self.earlier]
+        if self.story.tells.count("retrying") > len(self.earlier):
+            failed.append(self.truth.word)
+        assert set(failed) <= TRIED_AGAIN
+        assert self.story.tells.count("retrying") == len(failed) < MOST_ATTEMPTS
+        assert self.story.job.attempt == len(failed) + 1
+
+    @invariant()
+    def no_attempt_begins_after_a_cancel(self) -> None:
+        assert self.cancelled_at_attempt in (None, self.story.job.attempt)
+
+    @invariant()
+    def events_are_numbered_without_gaps_across_attempts(self) -> None:
+        numbers = [it.job.sequence for it in self.story.events]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+    @invariant()
+    def at_most_one_end_is_told_and_it_is_the_last(self) -> None:
+        ends = [it for it in self.story.tells if it in ("finished", "failed", "cancelled")]
+        assert len(ends) == self.story.job.is_over
+        assert not ends or self.story.tells[-1] == ends[0]
 
     @invariant()
     def no_more_starts_are_told_than_there_were(self) -> None:
@@ -178,33 +236,56 @@ class World(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """The job comes to its end, and the bridge looks until it knows."""
-        if not self.truth.ended:
-            self.ends("CANCELLED")
-        self.hears(*self.spool, self.sighting(self.truth.word), self.sighting(self.truth.word))
+        while not self.story.job.is_over:
+            if self.story.job.phase == "accepted":
+                self.the_next_attempt_is_submitted()
+            if not self.truth.ended:
+                self.ends("CANCELLED")
+            self.hears(*self.spool, self.sighting(self.truth.word), self.sighting(self.truth.word))
+        self.what_was_told_is_what_was()
+        told = self.story.tells
+        self.hears(self.sighting("RUNNING"), absent(self.minute + 99))
+        assert self.story.tells == told
+
+    def what_was_told_is_what_was(self) -> None:
         last = self.story.last
+        if self.ended_between_two_attempts:
+            assert last.kind == "cancelled"
+            assert last.job.started_at is None
+            return
         assert last.kind == ENDS[self.truth.word]
         assert last.reason == REASONS[self.truth.word]
         assert self.story.job.restart <= self.truth.restart
         if self.truth.word in ("COMPLETED", "FAILED"):
             assert last.job.exit_code == self.truth.code
-        if self.starts == 0:
-            assert "started" not in self.story.tells
-            assert last.job.started_at is None
-            assert last.detail == "cancelled before it started"
+        told = [it.kind for it in self.story.events if it.job.attempt == last.job.attempt]
+        if self.truth.word == "CANCELLED":
+            ran = self.truth.start is not None
+            assert last.detail == ("stopped while it ran" if ran else "cancelled before it started")
+            assert (last.job.started_at is not None) is ran
+        if self.truth.restart == 0 and self.truth.start is None:
+            assert "started" not in told
         if self.truth.start is not None:
-            assert "started" in self.story.tells
-        told = self.story.tells
-        self.hears(self.sighting("RUNNING"), absent(self.minute + 99))
-        assert self.story.tells == told
+            assert "started" in told
 
     # How it is done.
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the bridge asks Slurm about it."""
+        return self.story.job.slurm_id is not None and not self.story.job.is_over
+
+    @property
+    def ended_between_two_attempts(self) -> bool:
+        return self.story.job.is_over and self.story.job.slurm_id is None
 
     def has_mark(self, kind: type) -> bool:
         return (self.truth.restart, kind) in self.marked
 
     @property
     def starts(self) -> int:
-        return self.truth.restart + (self.truth.start is not None)
+        """How often it has really started, in all attempts."""
+        return sum(it.restart + (it.start is not None) for it in (*self.earlier, self.truth))
 
     def ends(self, word: str) -> None:
         self.minute += 0.5

@@ -8,6 +8,8 @@ import pytest
 from unit.script_jobs import PASSWORD_FILES, VARIABLES
 
 from bridge.core.errors import ConfigurationError
+from bridge.core.failure import FailureReason
+from bridge.core.retry import RetryPolicy
 from bridge.core.settings import SiteSettings
 from bridge.core.site import BindRoot, Runtime
 from bridge.shipped import shipped
@@ -475,3 +477,90 @@ def test_the_schema_knows_every_section_and_allows_no_others() -> None:
     assert schema["additionalProperties"] is False
     assert {"version", "site", "broker", "work_root", "defaults"} <= set(schema["required"])
     assert schema["$defs"]["BrokerSection"]["additionalProperties"] is False
+
+
+# --- budgets, retries, silence, the journal's disk
+
+
+def test_what_the_file_leaves_out_is_cautious(folder: Path) -> None:
+    settings = load(folder, SMALLEST)
+    assert settings.retry.attempts == 1
+    assert settings.retry.reasons == {"preempted", "node-failure", "boot-failure"}
+    assert settings.retry.wait == timedelta(seconds=30)
+    assert (settings.retry.walltime_factor, settings.retry.memory_factor) == (1, 1)
+    assert settings.site.most_attempts == 5
+    assert settings.scheduler.queries_per_minute == 30
+    assert settings.scheduler.submissions_per_minute is None
+    assert settings.polling.unreachable_after == timedelta(minutes=2)
+    assert settings.journal.disk == "detect"
+
+
+def test_a_site_may_say_all_of_it_itself(folder: Path) -> None:
+    settings = load(
+        folder,
+        SMALLEST.replace("journal:\n", "journal:\n  disk: network\n")
+        + """\
+scheduler: {queries_per_minute: 4, submissions_per_minute: 60}
+polling: {unreachable_after: 10m}
+retry:
+  attempts: 3
+  most_attempts: 9
+  reasons: [timeout, out-of-memory]
+  wait: 5m
+  walltime_factor: 1.5
+  memory_factor: 2
+""",
+    )
+    assert settings.journal.disk == "network"
+    assert settings.scheduler.queries_per_minute == 4
+    assert settings.scheduler.submissions_per_minute == 60
+    assert settings.polling.unreachable_after == timedelta(minutes=10)
+    assert settings.site.most_attempts == 9
+    assert settings.retry == RetryPolicy(
+        attempts=3,
+        reasons=frozenset({FailureReason.TIMEOUT, FailureReason.OUT_OF_MEMORY}),
+        wait=timedelta(minutes=5),
+        walltime_factor=1.5,
+        memory_factor=2.0,
+    )
+
+
+def test_numbers_and_factors_may_come_from_variables(folder: Path) -> None:
+    path = folder / "site.yaml"
+    path.write_text(
+        SMALLEST + "retry: {attempts: '${N}', walltime_factor: '${F}'}\n", encoding="utf-8"
+    )
+    settings = load_site(path, environment(folder) | {"N": "4", "F": "1.25"})
+    assert (settings.retry.attempts, settings.retry.walltime_factor) == (4, 1.25)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("retry: {attempts: 0}", "retry.attempts: "),
+        ("retry: {most_attempts: 101}", "retry.most_attempts: "),
+        (
+            "retry: {reasons: [lost]}",
+            "retry.reasons.0: a job that failed so is never tried again; accepted: boot-failure, ",
+        ),
+        ("retry: {reasons: [boredom]}", "retry.reasons.0: "),
+        ("retry: {wait: soon}", "retry.wait: a time such as 500ms, 30s, 5m, 12h or 30d is wanted"),
+        ("retry: {walltime_factor: 0.5}", "retry.walltime_factor: "),
+        ("retry: {memory_factor: much}", "retry.memory_factor: "),
+        ("retry: {memory_factor: true}", "retry.memory_factor: "),
+        ("scheduler: {queries_per_minute: 0}", "scheduler.queries_per_minute: "),
+        ("scheduler: {submissions_per_minute: none}", "scheduler.submissions_per_minute: "),
+        ("polling: {unreachable_after: 0s}", "polling.unreachable_after: a time such as"),
+    ],
+)
+def test_what_does_not_fit_there_is_told_by_its_place(
+    section: str, told: str, folder: Path
+) -> None:
+    [found] = mistakes(folder, SMALLEST + section + "\n")
+    assert found.startswith(f"site.yaml:17: {told}")
+
+
+def test_the_journals_disk_is_one_of_three_words(folder: Path) -> None:
+    [found] = mistakes(folder, SMALLEST.replace("journal:\n", "journal:\n  disk: floppy\n"))
+    assert found.startswith("site.yaml:9: journal.disk: ")
+    assert "'network'" in found

@@ -148,9 +148,15 @@ def test_a_failed_attempt_is_followed_by_another_with_more_time(settings: SiteSe
         outside.tells("accepted", "queued")
         outside.cluster.start(SlurmId("1"))
         outside.cluster.end_as(SlurmId("1"), "TIMEOUT")
-        assert until(lambda: SlurmId("2") in outside.cluster.scripts)
+        outside.tells("accepted", "queued", "started", "retrying")
+        assert until(is_resubmitted)
 
     with opened(settings, outside) as daemon:
+
+        def is_resubmitted() -> bool:
+            daemon._submit.wake()  # as if the time until it looks by itself were over
+            return SlurmId("2") in outside.cluster.scripts
+
         assert run_beside(daemon, story)
     first, second = (outside.cluster.scripts[SlurmId(it)] for it in ("1", "2"))
     assert "#SBATCH --time=00:10:00\n" in first

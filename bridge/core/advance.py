@@ -24,6 +24,12 @@ from bridge.core.marked import marked
 from bridge.core.moves import end, move, tell
 from bridge.core.sighted import absent, present, seen
 
+_NAMES: dict[type, str] = {
+    Submitted: "submitted",
+    Refused: "refused",
+    NotSubmitted: "not submitted",
+}
+
 
 def accept(job_id: JobId, at: datetime) -> Step:
     """The first step of every job."""
@@ -50,7 +56,7 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
         case SubmissionBegun():
             return move(job, Phase.SUBMITTING, submitting_since=fact.at, not_before=None)
         case Submitted() | Refused() | NotSubmitted() if job.slurm_id is not None:
-            return Step(job=job, anomaly=f"{job.phase} -> {type(fact).__name__.lower()}")
+            return Step(job=job, anomaly=f"{job.phase} -> {_NAMES[type(fact)]}")
         case Submitted() | Claimed():
             return _identified(job, fact)
         case Refused():

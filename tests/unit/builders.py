@@ -7,6 +7,7 @@ from bridge.core.advance import accept, advance
 from bridge.core.facts import (
     Absent,
     CancelRequested,
+    Claimed,
     EndMark,
     Fact,
     NotSubmitted,
@@ -39,6 +40,11 @@ def begun(minute: float = 1) -> SubmissionBegun:
 
 def submitted(minute: float = 2) -> Submitted:
     return Submitted(at=at(minute), slurm_id=SLURM_ID)
+
+
+def claimed(minute: float) -> Claimed:
+    """A second Slurm job of the same attempt turns out to have its container."""
+    return Claimed(at=at(minute), slurm_id=SlurmId("4712"))
 
 
 def refused(minute: float = 2, words: str = "Invalid qos specification") -> Refused:

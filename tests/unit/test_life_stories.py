@@ -19,6 +19,7 @@ from unit.builders import (
     at,
     begun,
     cancel,
+    claimed,
     end_mark,
     not_submitted,
     refused,
@@ -28,7 +29,7 @@ from unit.builders import (
 )
 
 from bridge.core.advance import accept, advance
-from bridge.core.facts import EndMark, Fact, Seen
+from bridge.core.facts import Claimed, EndMark, Fact, Seen
 from bridge.core.failure import FailureReason
 from bridge.core.lifecycle import Event, Job
 from bridge.core.retry import RetryPolicy, relaunch
@@ -123,7 +124,7 @@ any_fact: st.SearchStrategy[Fact] = st.one_of(
     st.builds(absent, st.just(0), missing=st.sampled_from([0, 2, 5, 9]), accounting=st.booleans()),
     st.builds(start_mark, st.just(0), restart=restarts, start=st.integers(0, 6)),
     st.builds(end_mark, st.just(0), st.sampled_from([0, 0, 1, 7]), restart=restarts),
-    st.sampled_from([begun(), submitted(), refused(), not_submitted(), cancel(0)]),
+    st.sampled_from([begun(), submitted(), refused(), not_submitted(), cancel(0), claimed(0)]),
 )
 some_facts = any_fact.map(lambda it: [it]) | st.just([begun(), submitted()])
 """Mostly one; now and then the two that begin another attempt where one is due."""
@@ -182,7 +183,7 @@ def check_each_step(told: Told) -> None:
         assert after != before or not events
         if after.attempt == before.attempt:
             assert after.restart >= before.restart
-            assert before.slurm_id in (None, after.slurm_id)
+            assert before.slurm_id in (None, after.slurm_id) or isinstance(fact, Claimed)
         if before.is_over:
             assert after == before
 
@@ -296,16 +297,16 @@ def test_facts_that_are_told_twice_end_no_job_twice(facts: list[Fact], repeated:
     check_what_always_holds(tell(facts))
 
 
-absences = st.integers(0, 5).map(
+absences: st.SearchStrategy[list[tuple[float, list[Fact]]]] = st.integers(0, 5).map(
     lambda times: [(1.0, [absent(0, missing=missing)]) for missing in range(times)]
 )
-shows = st.tuples(
+shows: st.SearchStrategy[tuple[float, list[Fact]]] = st.tuples(
     st.sampled_from([0.5, 3, 60]),
     sightings(WAITING + HELD + RUNNING + SILENT + UNKNOWN).map(lambda it: [it]),
 )
 ignorance = st.lists(st.tuples(absences, shows), min_size=1, max_size=8).map(
     lambda spells: spread(
-        [begun(), submitted()], [it for missing, shown in spells for it in (*missing, shown)]
+        [begun(), submitted()], [it for missing, shown in spells for it in [*missing, shown]]
     )
 )
 """Facts that say nothing of an end: no absence lasts as long as the grace."""

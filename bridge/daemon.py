@@ -223,14 +223,16 @@ class Daemon:
         if too_early > _AT_ONCE:
             return too_early
         self._last_look = now
+        # A silence that was told must be seen to end, also when no job is left to ask about.
+        in_doubt = self._verbs.reachability.is_in_doubt
         try:
-            look = self._verbs.watch.look()
+            look = self._verbs.watch.look(anyway=in_doubt)
         except OverBudgetError:
             raise
         except UnavailableError as error:
             self._tell_silence(str(error))
             raise
-        if look.live and self._verbs.reachability.answered():
+        if (look.live or in_doubt) and self._verbs.reachability.answered():
             self._relay.wake()
         if look.changed or look.unsettled:
             self._last_change = self._clock.uptime()

@@ -15,7 +15,7 @@ from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, Rabbi
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.adapters.sqlite_journal import open_journal
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import InvalidRequestError, UnavailableError
 from bridge.core.job import JobId, JobSpec
 from bridge.core.lifecycle import Job
 from bridge.core.policy import within_budget
@@ -207,7 +207,13 @@ class _Flows:
         return Prepared(script=files[script_name(job.attempt)], files=files)
 
     def _retry_policy(self, job_id: JobId) -> RetryPolicy:
-        spec = read_job(self.world.journal.request(job_id), site=self.settings.site.name)
+        request = self.world.journal.request(job_id)
+        try:
+            spec = read_job(request, site=self.settings.site.name)
+        except InvalidRequestError as error:
+            # Accepted under another configuration: no script could be written for a next attempt.
+            log.warning("not_retried", job=job_id, words=str(error))
+            return RetryPolicy()
         return policy_for(spec.retry, self.settings.retry)
 
     def _note_outcome(self, job: Job) -> None:

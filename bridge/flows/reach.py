@@ -31,6 +31,12 @@ class Reachability:
         silent, back = (f"{site}.{it}" for it in (EventKind.UNREACHABLE, EventKind.RECOVERED))
         self._reach = Reach(told_silent=notices.last_notice([silent, back]) == silent)
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the last that was heard, or told, of Slurm is its silence."""
+        with self._lock:
+            return self._reach != Reach()
+
     def answered(self) -> bool:
         """Slurm has answered; whether that is told to the outside."""
         with self._lock:

@@ -62,15 +62,16 @@ class Watch:
         self._missing_since: dict[_Run, timedelta] = {}
         """In uptime; emptied when Slurm does not answer: silence proves nothing."""
 
-    def look(self) -> Look:
+    def look(self, *, anyway: bool = False) -> Look:
         """Ask Slurm about every live job and record what follows.
 
+        Without live jobs Slurm is asked only where that is wanted `anyway`.
         Raises UnavailableError when Slurm does not answer: nothing has changed then.
         """
         # The jobs are read before the question is asked: whoever moves one meanwhile makes this
         # answer stale, and the journal's revisions then leave it out.
         live = self._journal.live()
-        if not live:
+        if not live and not anyway:
             return Look(live=0, changed=0, unsettled=0)
         asked_at = self._clock.now()
         queue = self._queue()

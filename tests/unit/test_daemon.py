@@ -102,6 +102,12 @@ class Bridge(House):
             if it.event_id.startswith(f"{job_id(number)}/")
         ]
 
+    @property
+    def tells_of_site(self) -> list[str]:
+        """The events of the site itself that went out."""
+        keys = [it.routing_key.removeprefix("testbed.") for it in self.exchange.published]
+        return [it for it in keys if it in {"unreachable", "recovered"}]
+
     def tells(self, *words: str, number: int = 1) -> None:
         """Wait until these events of a job went out."""
         assert until(lambda: self.published(number) == list(words)), self.published(number)
@@ -199,20 +205,31 @@ def test_a_job_that_is_to_end_is_cancelled_in_slurm_and_tells_so(bridge: Bridge)
 
 
 def test_a_silent_slurm_is_told_once_and_so_is_its_return(bridge: Bridge) -> None:
-    def sites_events() -> list[str]:
-        keys = [it.routing_key for it in bridge.exchange.published]
-        return [it for it in keys if it in {"testbed.unreachable", "testbed.recovered"}]
-
     def story() -> None:
         bridge.queue.put(message())
         bridge.tells("accepted", "queued")
         bridge.slurm.controller_answers = False
-        assert until(lambda: bridge.let_pass(PATIENCE_WITH_SLURM) and sites_events())
+        assert until(lambda: bridge.let_pass(PATIENCE_WITH_SLURM) and bridge.tells_of_site)
         bridge.slurm.controller_answers = True
-        assert until(lambda: bridge.let_pass(LONGEST_LOOK) and len(sites_events()) > 1)
+        assert until(lambda: bridge.let_pass(LONGEST_LOOK) and len(bridge.tells_of_site) > 1)
 
     assert bridge.run(story)
-    assert sites_events() == ["testbed.unreachable", "testbed.recovered"]
+    assert bridge.tells_of_site == ["unreachable", "recovered"]
+
+
+def test_the_return_of_a_silent_slurm_is_told_also_when_no_job_is_left(bridge: Bridge) -> None:
+    def story() -> None:
+        bridge.slurm.controller_answers = False
+        bridge.queue.put(message())
+        assert until(lambda: "submit" in bridge.slurm.calls)
+        bridge.control.put(cancel_message(job_id(1)))
+        assert until(lambda: bridge.let_pass(PATIENCE_WITH_SLURM) and bridge.tells_of_site)
+        bridge.tells("accepted", "cancelled")
+        bridge.slurm.controller_answers = True
+        assert until(lambda: bridge.let_pass(LONGEST_LOOK) and len(bridge.tells_of_site) > 1)
+
+    assert bridge.run(story)
+    assert bridge.tells_of_site == ["unreachable", "recovered"]
 
 
 def test_the_next_daemon_goes_on_where_the_last_one_was(bridge: Bridge) -> None:

@@ -141,6 +141,23 @@ def test_a_daemon_that_starts_after_a_silence_ended_unseen_tells_its_end(site: S
     assert site.told == ["testbed.unreachable", "testbed.recovered"]
 
 
+def test_a_site_is_in_doubt_from_its_first_silence_to_its_next_answer(site: Site) -> None:
+    doubts = [site.reachability.is_in_doubt]
+    site.reachability.silent("no route")
+    doubts.append(site.reachability.is_in_doubt)
+    site.reachability.answered()
+    doubts.append(site.reachability.is_in_doubt)
+    assert doubts == [False, True, False]
+
+
+def test_a_site_that_was_told_to_be_silent_is_in_doubt_also_for_the_next_daemon(
+    site: Site,
+) -> None:
+    site.is_silent_for(minutes=5)
+    site.restart()
+    assert site.reachability.is_in_doubt
+
+
 def test_what_was_told_of_another_site_says_nothing_of_this_one(site: Site) -> None:
     site.is_silent_for(minutes=5)
     site.restart("elsewhere")

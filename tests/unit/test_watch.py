@@ -22,6 +22,14 @@ def test_without_live_jobs_slurm_is_not_asked(house: House) -> None:
     assert house.slurm.calls == []
 
 
+def test_slurm_can_be_asked_also_without_live_jobs(house: House) -> None:
+    assert house.watch.look(anyway=True) == Look(live=0, changed=0, unsettled=0)
+    assert house.slurm.calls == ["queue"]
+    house.slurm.controller_answers = False
+    with pytest.raises(UnavailableError):
+        house.watch.look(anyway=True)
+
+
 def test_one_look_asks_once_for_all_jobs(house: House) -> None:
     for number in range(1, 101):
         house.queued_job(number)

@@ -58,13 +58,22 @@ class Outside:
         self.jobs = FakeJobsQueue()
         self.control = FakeJobsQueue()
         self.events = FakeStatusExchange()
-        self.cluster: FakeCluster
-        self.slurm: FakeSlurm
+        self._slurm: FakeSlurm | None = None
+
+    @property
+    def slurm(self) -> FakeSlurm:
+        """There from the first time that a daemon is opened, and the same ever after."""
+        assert self._slurm is not None
+        return self._slurm
+
+    @property
+    def cluster(self) -> FakeCluster:
+        return self.slurm.cluster
 
     def dress(self, world: World) -> World:
         """The world with these parts in place of the real ones."""
-        self.cluster = FakeCluster(world.clock)
-        self.slurm = FakeSlurm(self.cluster)
+        if self._slurm is None:
+            self._slurm = FakeSlurm(FakeCluster(world.clock))
         return replace(
             world,
             scheduler=self.slurm,
@@ -137,6 +146,28 @@ def test_what_no_script_can_be_written_for_is_rejected_before_it_is_a_job(
         assert run_beside(daemon, story)
     assert outside.cluster.scripts == {}
     assert len(outside.jobs.dead_letters) == 1
+
+
+def test_a_job_that_the_file_of_today_does_not_take_fails_without_another_attempt(
+    settings: SiteSettings,
+) -> None:
+    outside = Outside()
+    retry = {"attempts": 3, "reasons": ["timeout"]}
+
+    def as_the_site_was() -> None:
+        outside.jobs.put(message(site="here", retry=retry))
+        outside.tells("accepted", "queued")
+
+    def as_the_site_is() -> None:
+        outside.cluster.start(SlurmId("1"))
+        outside.cluster.end_as(SlurmId("1"), "TIMEOUT")
+        assert until(lambda: outside.events.published[-1].routing_key == "there.failed")
+
+    with opened(settings, outside) as daemon:
+        assert run_beside(daemon, as_the_site_was)
+    renamed = replace(settings, site=replace(settings.site, name="there"))
+    with opened(renamed, outside) as daemon:
+        assert run_beside(daemon, as_the_site_is)
 
 
 def test_a_failed_attempt_is_followed_by_another_with_more_time(settings: SiteSettings) -> None:

@@ -1,10 +1,12 @@
 """Intake: every message ends as a recorded job or as a recorded rejection."""
 
+from collections.abc import Sequence
+
 import pytest
 from unit.house import UNRENDERABLE, House, job_id, message
 
 from bridge.core.errors import UnavailableError
-from bridge.core.job import JobSpec
+from bridge.core.job import JobId, JobSpec
 from bridge.flows.intake import Intake
 from bridge.ports import Settlement
 
@@ -117,3 +119,41 @@ def test_nothing_is_settled_while_the_journal_cannot_be_written(house: House) ->
         house.receive(message())
     house.journal.failure = None
     assert house.receive(message()) == (Settlement.ACK,)
+
+
+def test_arrivals_are_announced_before_they_are_settled_and_again_when_that_failed(
+    house: House,
+) -> None:
+    announced: list[list[str]] = []
+
+    def fail_once(arrived: Sequence[JobId]) -> None:
+        announced.append(list(arrived))
+        if len(announced) == 1:
+            raise UnavailableError("disk I/O error")
+
+    intake = Intake(
+        site=house.site,
+        journal=house.journal,
+        clock=house.clock,
+        render=lambda *_: "",
+        on_arrival=fail_once,
+    )
+    deliveries = [house.delivery(it) for it in (message(1), b"garbage", message(2))]
+    with pytest.raises(UnavailableError, match="disk I/O error"):
+        intake.receive(deliveries)
+    assert intake.receive(deliveries) == (Settlement.ACK, Settlement.DEAD_LETTER, Settlement.ACK)
+    assert announced == [[job_id(1), job_id(2)]] * 2
+    assert house.told(1) == house.told(2) == ["accepted"]
+
+
+def test_where_nothing_arrives_nothing_is_announced(house: House) -> None:
+    announced: list[Sequence[JobId]] = []
+    intake = Intake(
+        site=house.site,
+        journal=house.journal,
+        clock=house.clock,
+        render=lambda *_: "",
+        on_arrival=announced.append,
+    )
+    intake.receive([house.delivery(b"garbage")])
+    assert announced == []

@@ -13,9 +13,20 @@ from bridge.core.settings import BrokerSettings
 SETTINGS = BrokerSettings(host="localhost", port=5672, virtual_host="/", user="u", password="p")
 
 
-def test_a_site_has_its_job_queue_and_a_place_for_dead_letters() -> None:
+WITH_DEAD_LETTERS = (
+    ("x-queue-type", "quorum"),
+    ("x-delivery-limit", 1_000_000),
+    ("x-dead-letter-exchange", "hpc-bridge.dead-letters"),
+    ("x-dead-letter-routing-key", "vaughan"),
+    ("x-dead-letter-strategy", "at-least-once"),
+    ("x-overflow", "reject-publish"),
+)
+
+
+def test_a_site_has_its_queues_for_jobs_and_control_and_a_place_for_dead_letters() -> None:
     assert site_topology(SETTINGS, "vaughan") == (
         Exchange(name="hpc-bridge.jobs", kind="direct"),
+        Exchange(name="hpc-bridge.control", kind="direct"),
         Exchange(name="hpc-bridge.events", kind="topic"),
         Exchange(name="hpc-bridge.dead-letters", kind="direct"),
         Queue(
@@ -28,19 +39,14 @@ def test_a_site_has_its_job_queue_and_a_place_for_dead_letters() -> None:
             exchange="hpc-bridge.dead-letters",
             routing_key="vaughan",
         ),
-        Queue(
-            name="hpc-bridge.jobs.vaughan",
-            durable=True,
-            arguments=(
-                ("x-queue-type", "quorum"),
-                ("x-delivery-limit", 1_000_000),
-                ("x-dead-letter-exchange", "hpc-bridge.dead-letters"),
-                ("x-dead-letter-routing-key", "vaughan"),
-                ("x-dead-letter-strategy", "at-least-once"),
-                ("x-overflow", "reject-publish"),
-            ),
-        ),
+        Queue(name="hpc-bridge.jobs.vaughan", durable=True, arguments=WITH_DEAD_LETTERS),
         Binding(queue="hpc-bridge.jobs.vaughan", exchange="hpc-bridge.jobs", routing_key="vaughan"),
+        Queue(name="hpc-bridge.control.vaughan", durable=True, arguments=WITH_DEAD_LETTERS),
+        Binding(
+            queue="hpc-bridge.control.vaughan",
+            exchange="hpc-bridge.control",
+            routing_key="vaughan",
+        ),
     )
 
 

@@ -6,8 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from bridge.daemon import Daemon
+from bridge.ports import Delivery
+from bridge.testing.broker import FakeJobsQueue
 
 _PATIENCE = timedelta(seconds=20)
+
+
+class ImpatientQueue(FakeJobsQueue):
+    """Never waits for long, so that a daemon that is stopped ends soon."""
+
+    def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
+        return super().take(limit, timeout=min(timeout, timedelta(milliseconds=20)))
 
 
 def run_beside(daemon: Daemon, story: Callable[[], None], *, grace: timedelta = _PATIENCE) -> bool:

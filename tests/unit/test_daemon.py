@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from rabbitmq_management import until
 from structlog.testing import capture_logs
-from unit.beside import run_beside
+from unit.beside import ImpatientQueue, run_beside
 from unit.house import House, job_id, message
 
 from bridge.core.errors import SupersededError
@@ -20,8 +20,7 @@ from bridge.core.settings import PollingSettings
 from bridge.daemon import Daemon, Verbs
 from bridge.flows.reach import Reachability
 from bridge.flows.relay import Relay
-from bridge.ports import Delivery
-from bridge.testing.broker import FakeJobsQueue, FakeStatusExchange
+from bridge.testing.broker import FakeStatusExchange
 from bridge.testing.cluster import FakeCluster
 from bridge.testing.slurm import FakeSlurm
 from bridge.testing.slurm import Submission as Outcome
@@ -58,13 +57,6 @@ class HangingSlurm(FakeSlurm):
         self.asked.set()
         self.answers.wait()
         return super().submit(script)
-
-
-class ImpatientQueue(FakeJobsQueue):
-    """Never waits for long, so that a daemon that is stopped ends soon."""
-
-    def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
-        return super().take(limit, timeout=min(timeout, timedelta(milliseconds=20)))
 
 
 class Bridge(House):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rabbitmq_management import until
-from unit.beside import run_beside
+from unit.beside import ImpatientQueue, run_beside
 from unit.house import job_id, message
 
 from bridge.core.errors import ConfigurationError
@@ -17,7 +17,7 @@ from bridge.core.job import SlurmId
 from bridge.core.settings import SiteSettings
 from bridge.daemon import Daemon
 from bridge.sites import load_site
-from bridge.testing.broker import FakeJobsQueue, FakeStatusExchange
+from bridge.testing.broker import FakeStatusExchange
 from bridge.testing.cluster import FakeCluster
 from bridge.testing.slurm import FakeSlurm
 from bridge.wire.control import cancel_message
@@ -55,8 +55,8 @@ class Outside:
     """Slurm, and the broker's part of the world."""
 
     def __init__(self) -> None:
-        self.jobs = FakeJobsQueue()
-        self.control = FakeJobsQueue()
+        self.jobs = ImpatientQueue()
+        self.control = ImpatientQueue()
         self.events = FakeStatusExchange()
         self._slurm: FakeSlurm | None = None
 

@@ -9,7 +9,8 @@ from bridge.core.lifecycle import ENDS, MOVES, EventKind, Phase
 from bridge.core.slurm_state import FINAL, MEANING, Meaning, SlurmState
 
 PHASE_MEANS: Mapping[Phase, str] = {
-    Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet.",
+    Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet. Or "
+    "an attempt has failed, and Slurm has not been asked for the next one.",
     Phase.SUBMITTING: "It is on record that Slurm is being asked: from here on, whatever happens, "
     "the job is looked up in Slurm before it is submitted again.",
     Phase.QUEUED: "Slurm has the job and has given it an id; it waits for its turn.",
@@ -50,7 +51,8 @@ fit is logged and changes nothing."""
 STATES_OPENING = """\
 The words are those of squeue(1) and sacct(1), "JOB STATE CODES". A word that is not in this table,
 a query that failed and a job that is missing from an answer say nothing about how a job ended.
-A waiting job whose reason begins with `JobHeld` counts as held."""
+A waiting job whose reason begins with `JobHeld`, `JobHold` or `launch failed requeued held` counts
+as held."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

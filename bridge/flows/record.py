@@ -80,7 +80,7 @@ class Recorder:
     def _changes(self, job: Job, facts: Sequence[Fact]) -> Iterator[Change]:
         for fact in facts:
             step = advance(job, fact, absence_grace=self._absence_grace)
-            if step.job.phase is Phase.FAILED:
+            if step.job.phase is Phase.FAILED and not job.is_over:
                 step = relaunch(job, step, self._retry_policy(job.job_id))
             if step.anomaly:
                 log.warning("anomaly", job=job.job_id, phase=job.phase.value, what=step.anomaly)

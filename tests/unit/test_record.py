@@ -92,3 +92,5 @@ def test_the_retry_policy_is_asked_about_jobs_that_fail_and_no_others(house: Hou
     )
     assert [house.told(it)[-1] for it in (1, 2, 3)] == ["accepted", "cancelled", "failed"]
     assert asked == [job_id(3)]
+    recorder.tell((house.job(it), CancelRequested(at=now)) for it in (2, 3))
+    assert asked == [job_id(3)]

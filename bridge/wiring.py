@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,7 +15,12 @@ from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, Rabbi
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.adapters.sqlite_journal import open_journal
-from bridge.core.errors import InvalidRequestError, UnavailableError
+from bridge.core.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    Problem,
+    UnavailableError,
+)
 from bridge.core.job import JobId, JobSpec
 from bridge.core.lifecycle import Job
 from bridge.core.policy import within_budget
@@ -40,6 +45,7 @@ from bridge.ports import (
     LifecycleJournal,
     NoticeJournal,
     Outbox,
+    Runner,
     Scheduler,
 )
 from bridge.script import job_files, render, script_name
@@ -81,15 +87,18 @@ def open_daemon(
     """
     broker, site = settings.broker, settings.site
     clock = SystemClock()
-    runner = BudgetedRunner(LocalRunner(), clock, _budgets(settings.scheduler))
     publisher = Publisher(broker)
     jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
     pool = ThreadPoolExecutor(settings.scheduler.parallel_submissions, thread_name_prefix="sbatch")
-    with open_journal(settings.journal, clock=clock) as journal:
+    with (
+        _reached(settings, clock) as (runner, folders),
+        open_journal(settings.journal, clock=clock) as journal,
+    ):
+        budgeted = BudgetedRunner(runner, clock, _budgets(settings.scheduler))
         world = World(
             clock=clock,
-            scheduler=SlurmCommandLine(runner, settings.scheduler),
-            folders=LocalFolders(site.work_root, clock),
+            scheduler=SlurmCommandLine(budgeted, settings.scheduler),
+            folders=folders,
             journal=journal,
             jobs=jobs,
             control=control,
@@ -112,6 +121,22 @@ def open_daemon(
             )
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Runner, JobFolders]]:
+    """Where commands are run and the jobs' folders lie: on this machine, or on a login node."""
+    access, work_root = settings.scheduler.access, settings.site.work_root
+    if access is None:
+        yield LocalRunner(), LocalFolders(work_root, clock)
+        return
+    try:
+        from bridge.adapters.ssh import SshConnection, SshFolders, SshRunner  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is not installed; it comes with hpc-batch-bridge[ssh]"
+        raise ConfigurationError(Problem(where="scheduler.access", what=what)) from error
+    with closing(SshConnection(access, clock)) as connection:
+        yield SshRunner(connection), SshFolders(connection, work_root, clock)
 
 
 def _budgets(settings: SchedulerSettings) -> list[tuple[frozenset[str], int | None]]:
@@ -227,9 +252,13 @@ class _Flows:
 def rebuild_journal(settings: SiteSettings) -> Findings:
     """Make a site's lost journal anew from Slurm and the jobs' folders.
 
-    Raises ConfigurationError when the journal is not lost or a daemon has it, and UnavailableError
-    when Slurm or the disk does not answer; nothing is restored then.
+    Raises ConfigurationError when the journal is not lost, a daemon has it or the folders are not
+    on this machine, and UnavailableError when Slurm or the disk does not answer; nothing is
+    restored then.
     """
+    if settings.scheduler.access is not None:
+        what = "a lost journal can only be rebuilt where the work root is seen, not over SSH"
+        raise ConfigurationError(Problem(where="scheduler.access", what=what))
     clock = SystemClock()
     remains = LocalRemains(settings.site.work_root, clock)
     findings = search(

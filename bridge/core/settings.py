@@ -62,9 +62,28 @@ class BrokerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SshSettings:
+    """A login node that is reached over SSH. What is None is as ssh_config(5) has it."""
+
+    host: str
+    port: int | None = None
+    user: str | None = None
+    key_file: str | None = None
+    known_hosts_file: str | None = None
+    ssh_config: str | None = None
+    """None: ~/.ssh/config, if there is one."""
+    jump: tuple[str, ...] = ()
+    """Hosts on the way as `[user@]host[:port]`, the nearest first."""
+    sessions: int = 8
+    """How many channels may be open at once; sshd's MaxSessions is 10 unless it is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerSettings:
     """How Slurm's commands are called."""
 
+    access: SshSettings | None = None
+    """None: on this machine."""
     environment: tuple[tuple[str, str], ...] = ()
     """Set for Slurm's commands, such as SLURM_CONF; all else of SLURM_* is scrubbed."""
     query_timeout: timedelta = timedelta(seconds=90)

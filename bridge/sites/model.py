@@ -78,9 +78,44 @@ class BrokerSection(_Model):
     )
 
 
+class AccessSection(_Model):
+    """A login node that is reached over SSH. What is left out is as ssh_config(5) has it.
+
+    Slurm's commands, `work_root` and the images are then those of the login node. Its host key must
+    be in `known_hosts_file`; keys are tried with the certificate beside them, then those of the
+    agent. Needs the package with its extra `ssh`.
+    """
+
+    host: Line = Field(description="a name or an address, or a Host of ssh_config")
+    port: SixteenBits | None = Field(default=None, description="where sshd listens; usually 22")
+    user: Line | None = Field(default=None, description="whose jobs the bridge submits there")
+    key_file: AbsolutePath | None = Field(
+        default=None,
+        description="the private key, without a passphrase; read anew for every connection",
+    )
+    known_hosts_file: AbsolutePath | None = Field(
+        default=None, description="the only file in which host keys are looked up"
+    )
+    ssh_config: AbsolutePath | None = Field(
+        default=None, description="read instead of ~/.ssh/config"
+    )
+    jump: list[Line] = Field(
+        default_factory=list,
+        description="hosts on the way, the nearest first, each as [user@]host[:port]",
+    )
+    sessions: Processes = Field(
+        default=8,
+        description="how many commands and file transfers may be open at once; a server that takes "
+        "fewer (MaxSessions) is given fewer",
+    )
+
+
 class SchedulerSection(_Model):
     """How Slurm's commands are called."""
 
+    access: AccessSection | None = Field(
+        default=None, description="the login node; without it, Slurm is on this machine"
+    )
     environment: dict[EnvironmentName, Text] = Field(
         default_factory=dict,
         description="set for Slurm's commands, such as SLURM_CONF and PATH",

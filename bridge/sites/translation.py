@@ -8,9 +8,10 @@ from bridge.core.settings import (
     PollingSettings,
     SchedulerSettings,
     SiteSettings,
+    SshSettings,
 )
 from bridge.core.site import BindRoot, Choices, ContainerRules, Limits, Site, SlurmDefaults
-from bridge.sites.model import SiteFile
+from bridge.sites.model import AccessSection, SiteFile
 
 
 def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
@@ -19,6 +20,7 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
         site=_site(model),
         broker=_broker(model, password),
         scheduler=SchedulerSettings(
+            access=_access(model.scheduler.access),
             environment=tuple(model.scheduler.environment.items()),
             query_timeout=model.scheduler.query_timeout,
             submit_timeout=model.scheduler.submit_timeout,
@@ -42,6 +44,21 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
         ),
         retry=_retry(model),
         templates=model.templates,
+    )
+
+
+def _access(access: AccessSection | None) -> SshSettings | None:
+    if access is None:
+        return None
+    return SshSettings(
+        host=access.host,
+        port=access.port,
+        user=access.user,
+        key_file=access.key_file,
+        known_hosts_file=access.known_hosts_file,
+        ssh_config=access.ssh_config,
+        jump=tuple(access.jump),
+        sessions=access.sessions,
     )
 
 

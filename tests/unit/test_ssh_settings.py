@@ -1,0 +1,89 @@
+"""A site's `scheduler.access`, from the YAML file to the settings."""
+
+from pathlib import Path
+
+import pytest
+from unit.script_jobs import shipped_site
+
+from bridge.core.errors import ConfigurationError
+from bridge.core.settings import SshSettings
+from bridge.sites import load_site
+from bridge.wiring import rebuild_journal
+
+SITE = """\
+version: 1
+site: {name: here}
+broker: {host: localhost, user: bridge, password: "${PASSWORD}"}
+journal: {path: /var/lib/bridge/journal.sqlite}
+work_root: /scratch/bridge
+containers: {runtime: apptainer, images: ["/images/*.sif"]}
+defaults: {walltime: 12:00:00}
+"""
+
+
+def access_of(folder: Path, access: str) -> SshSettings | None:
+    path = folder / "site.yaml"
+    path.write_text(f"{SITE}scheduler:\n{access}", encoding="utf-8")
+    return load_site(path, {"PASSWORD": "s3cret"}).scheduler.access
+
+
+def test_without_the_section_slurm_is_on_this_machine(tmp_path: Path) -> None:
+    assert access_of(tmp_path, "  tag_prefix: x\n") is None
+
+
+def test_a_host_alone_leaves_the_rest_to_ssh_config(tmp_path: Path) -> None:
+    assert access_of(tmp_path, "  access: {host: login}\n") == SshSettings(
+        host="login",
+        port=None,
+        user=None,
+        key_file=None,
+        known_hosts_file=None,
+        ssh_config=None,
+        jump=(),
+        sessions=8,
+    )
+
+
+def test_every_field_is_handed_on(tmp_path: Path) -> None:
+    told = access_of(
+        tmp_path,
+        """\
+  access:
+    host: login.example.org
+    port: 2222
+    user: ada
+    key_file: /keys/id
+    known_hosts_file: /keys/known_hosts
+    ssh_config: /keys/config
+    jump: [gate.example.org, "ada@inner:2200"]
+    sessions: 3
+""",
+    )
+    assert told == SshSettings(
+        host="login.example.org",
+        port=2222,
+        user="ada",
+        key_file="/keys/id",
+        known_hosts_file="/keys/known_hosts",
+        ssh_config="/keys/config",
+        jump=("gate.example.org", "ada@inner:2200"),
+        sessions=3,
+    )
+
+
+def test_an_unknown_field_is_named_with_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"scheduler\.access\.keyfile: unknown field; did"):
+        access_of(tmp_path, "  access: {host: login, keyfile: /keys/id}\n")
+
+
+def test_the_bridge_over_ssh_and_the_local_one_do_not_meet() -> None:
+    local, over_ssh = shipped_site("testbed"), shipped_site("testbed-ssh")
+    assert over_ssh.scheduler.access is not None
+    assert local.site.work_root != over_ssh.site.work_root
+    assert local.journal.path != over_ssh.journal.path
+    assert local.site.tag_prefix != over_ssh.site.tag_prefix
+
+
+def test_a_lost_journal_is_not_rebuilt_from_folders_that_are_elsewhere() -> None:
+    with pytest.raises(ConfigurationError, match=r"scheduler\.access: .* not over SSH"):
+        rebuild_journal(shipped_site("testbed-ssh"))

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 _AT_ONCE = timedelta(0)
 _UNTIL_WOKEN = timedelta(seconds=5)
+_NEXT_ATTEMPTS = timedelta(seconds=1)
 _SETTLE_AGAIN = timedelta(seconds=1)
 _OBSTACLE_PAUSE = timedelta(seconds=15)
 _TAKE_AT_ONCE = 200
@@ -209,7 +210,8 @@ class Daemon:
             return _OBSTACLE_PAUSE
         if done.doubtful:
             return _SETTLE_AGAIN
-        return _AT_ONCE if done.handled else _UNTIL_WOKEN
+        # Nothing wakes us when the wait before a next attempt is over.
+        return _AT_ONCE if done.handled else _NEXT_ATTEMPTS
 
     def _hold(self, *, paused: bool) -> None:
         if paused != self._is_holding:

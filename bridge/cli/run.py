@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -29,11 +31,22 @@ def run(site_file: Path, *, log_json: bool, log_level: str) -> None:
     from bridge.wiring import open_daemon
 
     configure_logging(as_json=log_json, level=log_level)
-    with exits.user_errors():
-        settings = load_site(site_file, os.environ)
-        with open_daemon(settings) as daemon:
-            is_clean = daemon.run()
-    if not is_clean:
-        # A thread still waits for a command of Slurm; the interpreter would wait for the thread.
+    try:
+        with exits.user_errors():
+            settings = load_site(site_file, os.environ)
+            with open_daemon(settings) as daemon:
+                is_clean = daemon.run()
+    except click.ClickException as failure:
+        failure.show()
+        _leave(failure.exit_code)
+    _leave(exits.OK if is_clean else exits.STOPPED_LATE)
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """End now, also where a thread still waits for a command of Slurm: Python would wait for it."""
+    others = (it for it in threading.enumerate() if it is not threading.main_thread())
+    if any(not it.daemon for it in others):
+        sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(exits.STOPPED_LATE)
+        os._exit(exit_code)
+    sys.exit(exit_code)

@@ -1,5 +1,6 @@
 """What a site allows and how its scripts look: what decisions need of its configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -8,11 +9,27 @@ from bridge.core.job import JobId
 
 
 class Runtime(StrEnum):
-    """The container runtimes that there is a template for."""
+    """What starts a job's command: container runtimes, and two ways without a container."""
 
     APPTAINER = "apptainer"
     SINGULARITY = "singularity"
     SHIFTER = "shifter"
+    PODMAN_HPC = "podman-hpc"
+    CHARLIECLOUD = "charliecloud"
+    COMMAND = "command"
+    """No container: the command runs on the node as it is."""
+    CONDA = "conda"
+    """No container, in a conda environment that the job's image names."""
+
+
+WITHOUT_CONTAINER = frozenset({Runtime.COMMAND, Runtime.CONDA})
+
+GPU_FLAGS: Mapping[Runtime, tuple[str, ...]] = {
+    Runtime.APPTAINER: ("--nv", "--rocm"),
+    Runtime.SINGULARITY: ("--nv", "--rocm"),
+    Runtime.PODMAN_HPC: ("--gpu",),
+}
+"""The options by which a container gets the node's GPUs; the other runtimes have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +82,7 @@ class ContainerRules:
     """Patterns as in fnmatch(3); an image must match one of them."""
     bind_roots: tuple[BindRoot, ...] = ()
     gpu_flag: str | None = None
-    """`--nv` or `--rocm` for Apptainer and Singularity; None where the runtime needs none."""
+    """One of GPU_FLAGS; None where the runtime needs none."""
     modules: tuple[str, ...] = ()
     """Shifter modules, such as gpu or mpich."""
     launcher: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from bridge.script.words import bind, directive, volumes
+from bridge.script.words import bind, charliecloud_bind, directive, volumes
 
 
 class _Generator(CodeGenerator):
@@ -55,7 +55,12 @@ class BashTemplates(SandboxedEnvironment):
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self.filters = {"directive": directive, "bind": bind, "volumes": volumes}
+        self.filters = {
+            "directive": directive,
+            "bind": bind,
+            "charliecloud_bind": charliecloud_bind,
+            "volumes": volumes,
+        }
         # Without Jinja's own filters there is no `safe`, and none that escapes for HTML.
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:

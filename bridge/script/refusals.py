@@ -6,28 +6,21 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from bridge.core.errors import Problem
-from bridge.core.job import JobSpec, Mount, ShellLine
-from bridge.core.site import Runtime, Site, job_folder
+from bridge.core.job import JobSpec, ShellLine
+from bridge.core.site import WITHOUT_CONTAINER, Site, job_folder
 from bridge.script.launcher import launcher
-from bridge.script.words import bind, directive, program_word, volume
+from bridge.script.runtimes import MANNERS
+from bridge.script.words import directive, program_word
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
-_NOT_FROM_APPTAINER = re.compile(
-    r"(APPTAINER|SINGULARITY)_.*|HOME|LD_LIBRARY_PATH|PROMPT_COMMAND|(PRE|AP)PEND_PATH|E?UID|GID"
-)
-# Apptainer 1.4.5 sets these itself, adds to them or, with (E)UID and GID, does not start (tried).
-_NOT_FROM_SHIFTER = re.compile(r"LD_.*|TMPDIR|SHIFTER.*")
-# Shifter takes LD_* and TMPDIR away and reads its own from the environment (shifter(1)).
-
-_NEVER_MOUNTED_OVER = ("/proc", "/sys", "/dev")
-_NOT_FOR_SHIFTER = ("/etc", "/var", "/dev", "/proc", "/opt/udiImage")
 
 
 def refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     """Every reason for which no script of this site can run the job as it is."""
     yield from _command_refusals(spec)
+    if site.containers.runtime in WITHOUT_CONTAINER:
+        yield from _equals_sign(spec)
     if launcher(spec, site):
         yield from _lone_colons(spec)
     yield from _image_refusals(spec, site)
@@ -60,6 +53,17 @@ def _command_refusals(spec: JobSpec) -> Iterator[Problem]:
         yield from _tried(f"command.{index}", program_word, word)
 
 
+def _equals_sign(spec: JobSpec) -> Iterator[Problem]:
+    """Before the command stands env, which takes such a word for a variable (env(1))."""
+    words = () if isinstance(spec.command, ShellLine) else spec.command.arguments
+    if words and "=" in words[0]:
+        yield Problem(
+            where="command.0",
+            what="without a container, the name of a program cannot have an '='; "
+            "write the command as one line of shell",
+        )
+
+
 def _lone_colons(spec: JobSpec) -> Iterator[Problem]:
     """After such a word srun starts another program, outside the container (srun(1), ":")."""
     if isinstance(spec.command, ShellLine):
@@ -78,20 +82,19 @@ def _lone_colons(spec: JobSpec) -> Iterator[Problem]:
 def _image_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     if not spec.image or spec.image.startswith("-"):
         yield Problem(where="image", what="the name of an image cannot be empty or begin with '-'")
-    check = directive if site.containers.runtime is Runtime.SHIFTER else program_word
-    yield from _tried("image", check, spec.image)
+    yield from _tried("image", MANNERS[site.containers.runtime].image, spec.image)
 
 
 def _environment_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     runtime = site.containers.runtime
-    taken = _NOT_FROM_SHIFTER if runtime is Runtime.SHIFTER else _NOT_FROM_APPTAINER
+    taken = MANNERS[runtime].taken
     for name, value in spec.environment:
         where = f"env.{name}"
         if not _NAME.fullmatch(name):
             yield Problem(where=where, what="a name of letters, digits and underscores is wanted")
         elif name.startswith("BRIDGE_"):
             yield Problem(where=where, what="names that begin with BRIDGE_ are the bridge's own")
-        elif taken.fullmatch(name):
+        elif taken is not None and taken.fullmatch(name):
             yield Problem(
                 where=where,
                 what=f"{runtime} cannot be told this one; set it inside the command, "
@@ -105,26 +108,16 @@ def _environment_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
 
 
 def _mount_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
-    check = volume if site.containers.runtime is Runtime.SHIFTER else bind
+    manners = MANNERS[site.containers.runtime]
     folder = job_folder(site, spec.job_id)
     for index, mount in enumerate(spec.mounts):
         where = f"mounts.{index}"
-        yield from _tried(where, check, mount)
+        yield from _tried(where, manners.mount, mount)
         target = PurePosixPath(mount.target)
-        if _is_hidden(mount, site):
+        if manners.hides(mount.target):
             yield Problem(
                 where=f"{where}.target",
                 what=f"nothing can be mounted at {mount.target} with {site.containers.runtime}",
             )
         elif target.is_relative_to(folder):
             yield Problem(where=f"{where}.target", what="lies in the job's own folder")
-
-
-def _is_hidden(mount: Mount, site: Site) -> bool:
-    """Shifter's list is that of its manual, "Volume Mounts"."""
-    target = PurePosixPath(mount.target)
-    if str(target) == "/" or any(target.is_relative_to(it) for it in _NEVER_MOUNTED_OVER):
-        return True
-    if site.containers.runtime is not Runtime.SHIFTER or target.is_relative_to("/var/tmp"):  # noqa: S108
-        return False
-    return str(target) == "/opt" or any(target.is_relative_to(it) for it in _NOT_FOR_SHIFTER)

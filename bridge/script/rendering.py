@@ -17,7 +17,7 @@ from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
 from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, submission_tag
 from bridge.core.quantity import write_walltime
 from bridge.core.settings import SiteSettings
-from bridge.core.site import Site, job_folder, spool_folder
+from bridge.core.site import WITHOUT_CONTAINER, Site, job_folder, spool_folder
 from bridge.script.bash_templates import BashTemplates
 from bridge.script.launcher import launcher
 from bridge.script.refusals import refusals
@@ -171,6 +171,8 @@ def _own_environment(
 
 
 def _mounts(spec: JobSpec, site: Site, folder: str) -> list[Mount]:
+    if site.containers.runtime in WITHOUT_CONTAINER:
+        return []
     wanted = [*spec.mounts, Mount(source=folder, target=folder)]
     return [it for it in wanted if not _is_visible(it, site)]
 

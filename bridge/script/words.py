@@ -12,6 +12,7 @@ _LONGEST_ECHO = 80
 _DIRECTIVE = re.compile(r"""[ -~]*""", re.ASCII)
 _NOT_IN_DIRECTIVES = "'\"\\%"
 _NOT_IN_BINDS = ':,\\"'
+_NOT_IN_CHARLIECLOUD = ":"
 _NOT_IN_VOLUMES = ":;,'\"\\%"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -40,11 +41,35 @@ def comment(text: str) -> str:
 def bind(mount: Mount) -> str:
     """A value of --bind for Apptainer and Singularity: `src:dst[:ro]`. Raises ValueError.
 
-    Both take the value for a list with commas, read as CSV, and split its parts at colons.
+    Both take the value for a list with commas, read as CSV, and split its parts at colons. So do
+    the parts of podman-run(1), --volume, with colons.
     """
     for path in (mount.source, mount.target):
-        _refuse(path, _NOT_IN_BINDS, "Apptainer and Singularity")
+        _refuse(path, _NOT_IN_BINDS, "Apptainer, Singularity and podman-hpc")
     return f"{mount.source}:{mount.target}{':ro' if mount.read_only else ''}"
+
+
+def charliecloud_bind(mount: Mount) -> str:
+    """A value of --bind for Charliecloud: `src:dst` (ch-run(1)). Raises ValueError.
+
+    It has no way to mount for reading only.
+    """
+    if mount.read_only:
+        raise ValueError(
+            f"{_echo(mount.source)} cannot be mounted with read_only: true: Charliecloud mounts "
+            "for reading and writing"
+        )
+    for path in (mount.source, mount.target):
+        _refuse(path, _NOT_IN_CHARLIECLOUD, "Charliecloud")
+    return f"{mount.source}:{mount.target}"
+
+
+def no_mount(mount: Mount) -> str:
+    """For runtimes that mount nothing: raises ValueError."""
+    raise ValueError(
+        f"{_echo(mount.source)} cannot be mounted: jobs run without a container here and see "
+        "the site's folders as they are"
+    )
 
 
 def volume(mount: Mount) -> str:

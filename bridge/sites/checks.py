@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from bridge.core.quantity import write_walltime
-from bridge.core.site import Runtime
+from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, Runtime
 from bridge.sites.document import Document
 from bridge.sites.model import SiteFile
 
@@ -15,6 +15,7 @@ def report_contradictions(model: SiteFile, document: Document) -> None:
     """Records every contradiction in `document`."""
     _report_broker(model, document)
     _report_containers(model, document)
+    _report_mounts(model, document)
     _report_work_root(model, document)
     _report_polling(model, document)
     longest = model.limits.walltime
@@ -37,16 +38,36 @@ def _report_broker(model: SiteFile, document: Document) -> None:
 
 def _report_containers(model: SiteFile, document: Document) -> None:
     containers = model.containers
-    is_shifter = containers.runtime is Runtime.SHIFTER
-    if containers.gpu_flag is not None and is_shifter:
+    accepted = GPU_FLAGS.get(containers.runtime, ())
+    if containers.gpu_flag is not None and containers.gpu_flag not in accepted:
+        words = ", ".join(accepted) or "none; Shifter has modules: [gpu]"
         document.report(
-            ("containers", "gpu_flag"), "is for apptainer and singularity; shifter has modules: gpu"
+            ("containers", "gpu_flag"), f"is nothing for {containers.runtime}; accepted: {words}"
         )
-    if containers.modules and not is_shifter:
+    if containers.modules and containers.runtime is not Runtime.SHIFTER:
         document.report(
             ("containers", "modules"),
             "is for shifter; modules of the host are loaded in setup: module load NAME",
         )
+
+
+def _report_mounts(model: SiteFile, document: Document) -> None:
+    containers = model.containers
+    if containers.runtime in WITHOUT_CONTAINER:
+        for field in ("bind_roots", "visible", "options"):
+            if getattr(containers, field):
+                document.report(
+                    ("containers", field),
+                    f"has no effect with runtime: {containers.runtime}, which starts no container",
+                )
+    elif containers.runtime is Runtime.CHARLIECLOUD:
+        for index, root in enumerate(containers.bind_roots):
+            if root.read_only:
+                document.report(
+                    ("containers", "bind_roots", index),
+                    "Charliecloud cannot mount for reading only: say read_only: false, or leave "
+                    "the folder out",
+                )
 
 
 def _report_work_root(model: SiteFile, document: Document) -> None:

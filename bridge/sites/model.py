@@ -175,19 +175,22 @@ class ContainersSection(_Model):
     """What runs the containers, which ones, and what they may see of the site."""
 
     runtime: Annotated[Runtime, Field(strict=False)] = Field(
-        description="the command that starts containers on the nodes"
+        description="what starts the jobs' commands on the nodes; `command` and `conda` do so "
+        "without a container"
     )
     images: list[Line] = Field(
-        min_length=1, description="patterns as in fnmatch(3); an image must match one of them"
+        min_length=1,
+        description="patterns as in fnmatch(3), `*` for `/` too; an image must match one of them. "
+        "With `conda` they are environments; with `command` any word, such as `none`",
     )
     bind_roots: list[BindRootSection] = Field(
         default_factory=list,
         description="the folders below which jobs may mount; a job always sees its own folder",
     )
-    gpu_flag: Literal["--nv", "--rocm"] | None = Field(
+    gpu_flag: Literal["--nv", "--rocm", "--gpu"] | None = Field(
         default=None,
-        description="given to Apptainer or Singularity when a job asks for GPUs: --nv for NVIDIA, "
-        "--rocm for AMD",
+        description="given to the runtime when a job asks for GPUs: for Apptainer and Singularity "
+        "--nv with NVIDIA, --rocm with AMD; --gpu for podman-hpc",
     )
     modules: list[ModuleName] = Field(
         default_factory=list, description="Shifter's modules, such as gpu or mpich"
@@ -203,7 +206,8 @@ class ContainersSection(_Model):
     visible: list[PlainPath] = Field(
         default_factory=list,
         description="folders that every container here sees anyway at the same path, so that they "
-        "are not mounted again: Shifter's siteFs, or `bind path` of apptainer.conf",
+        "are not mounted again: Shifter's siteFs, or `bind path` of apptainer.conf. Charliecloud "
+        "mounts what stands here, and the image needs the place for it",
     )
 
 

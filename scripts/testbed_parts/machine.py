@@ -2,7 +2,7 @@
 
 from . import packages, slurm, users
 from .console import UsageError, progress
-from .containers import images, install, shifter
+from .containers import images, install, shifter, stand_ins
 from .layout import CACHE, Layout, Options
 from .slurm_config import can_limit_rates
 
@@ -17,8 +17,9 @@ def prepare(options: Options) -> None:
     images.build_images(CACHE, progress)
 
 
-def build_shifter(layout: Layout) -> str:
-    """Build the shifter stand-in and its plugin; returns the line for plugstack.conf."""
+def build_stand_ins(layout: Layout) -> str:
+    """Install the stand-ins for runtimes that Debian lacks; returns the line for plugstack.conf."""
+    stand_ins.install(layout.bin, layout.lib, layout.root)
     return shifter.build(layout.bin, layout.lib, layout.root, progress)
 
 

@@ -43,7 +43,7 @@ class Site:
     def up(self) -> None:
         """Bring everything up that is not up yet; what runs from older settings is restarted."""
         self._make_folders()
-        slurm.write_configuration(self.layout, machine.build_shifter(self.layout))
+        slurm.write_configuration(self.layout, machine.build_stand_ins(self.layout))
         for part in self.parts:
             self._bring_up(part)
         for part in self.parts:

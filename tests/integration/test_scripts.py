@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from slurm_site import eventually
 from testbed import CHECKOUT, Testbed
-from unit.script_jobs import EVIL, deployment, several_nodes, training
+from unit.script_jobs import EVIL, deployment, fit_for, several_nodes, training, with_runtime
 
 from bridge.core.errors import InvalidRequestError
 from bridge.core.job import ArgumentList, Command, JobId, JobKind, JobSpec, Mount, Resources
@@ -22,8 +22,13 @@ IMAGES = {
     Runtime.APPTAINER: "busybox.sif",
     Runtime.SINGULARITY: "busybox.sif",
     Runtime.SHIFTER: "docker:testbed/busybox:1",
+    Runtime.PODMAN_HPC: "testbed/busybox:1",
+    Runtime.CHARLIECLOUD: "busybox",
+    Runtime.COMMAND: "none",
 }
-RUNTIMES = sorted(IMAGES)
+"""What the jobs' images are; the environment of conda is made for each test."""
+FILES = {Runtime.APPTAINER, Runtime.SINGULARITY, Runtime.CHARLIECLOUD}
+RUNTIMES = sorted(Runtime)
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY"}
 
 
@@ -41,12 +46,18 @@ class Desk:
     def __init__(self, testbed: Testbed, folder: Path, runtime: Runtime) -> None:
         base = "testbed-shifter" if runtime is Runtime.SHIFTER else "testbed"
         settings = load_site(CHECKOUT / "site_configs" / f"{base}.yaml", _variables(testbed))
-        containers = replace(settings.site.containers, runtime=runtime)
-        site = replace(settings.site, work_root=str(folder), containers=containers)
+        if runtime is not Runtime.SHIFTER:
+            settings = with_runtime(settings, runtime)
+        site = replace(settings.site, work_root=str(folder))
+        self.runtime = runtime
         self.testbed = testbed
         self.settings = replace(settings, site=site)
-        image = IMAGES[runtime]
-        self.image = image if runtime is Runtime.SHIFTER else str(testbed.images / image)
+        if runtime is Runtime.CONDA:
+            self.image = str(_made_up_environment(folder / "environment of mine"))
+        elif runtime in FILES:
+            self.image = str(testbed.images / IMAGES[runtime])
+        else:
+            self.image = IMAGES[runtime]
 
     def job(self, command: Command, **fields: Any) -> JobSpec:
         return JobSpec(
@@ -117,6 +128,16 @@ class Desk:
         }
 
 
+def _made_up_environment(folder: Path) -> Path:
+    """What the stand-in for conda takes for an environment: a program, and a variable."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "measure").write_text('#!/bin/sh\necho "$MADE_UP $*"\nexit 5\n')
+    (folder / "bin" / "measure").chmod(0o755)
+    (folder / "etc" / "conda" / "activate.d").mkdir(parents=True)
+    (folder / "etc" / "conda" / "activate.d" / "x.sh").write_text("export MADE_UP=activated\n")
+    return folder
+
+
 def _variables(testbed: Testbed) -> dict[str, str]:
     broker = testbed.broker
     return {
@@ -145,7 +166,7 @@ with_every_runtime = pytest.mark.parametrize("desk", RUNTIMES, indirect=True)
 def test_sbatch_accepts_scripts_of_every_kind(desk: Desk) -> None:
     work_root = desk.settings.site.work_root
     jobs = (
-        training(desk.image, work_root),
+        fit_for(desk.runtime, training(desk.image, work_root)),
         deployment(desk.image),
         several_nodes(desk.image),
     )
@@ -316,7 +337,9 @@ def test_the_name_that_people_gave_is_the_comment(desk: Desk) -> None:
     desk.end_of(slurm_id)
 
 
-@pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SHIFTER], indirect=True)
+@pytest.mark.parametrize(
+    "desk", [it for it in RUNTIMES if it is not Runtime.SINGULARITY], indirect=True
+)
 def test_every_task_gets_its_container_and_its_processors(desk: Desk) -> None:
     spec = desk.shell(
         'echo "$GREETING $(grep Cpus_allowed_list /proc/self/status | wc -l)"',
@@ -325,3 +348,58 @@ def test_every_task_gets_its_container_and_its_processors(desk: Desk) -> None:
     )
     assert desk.run(spec) == Ended(state="COMPLETED", exit_code="0:0")
     assert desk.printed(spec) == "it's me 1\n" * 4
+
+
+@pytest.mark.parametrize("desk", [Runtime.CHARLIECLOUD], indirect=True)
+def test_charliecloud_shows_nothing_of_the_host_but_what_it_should(desk: Desk) -> None:
+    mounted = Path(desk.settings.site.work_root) / "it's here"
+    mounted.mkdir()
+    (mounted / "file").write_text("given\n")
+    spec = desk.shell(
+        'cat /data/file; ls -A /tmp; echo "$HOME $TESTBED_IMAGE"; '
+        'tr "\\0" "\\n" </proc/self/environ',
+        mounts=(Mount(source=str(mounted), target="/data"),),
+    )
+    assert desk.run(spec).state == "COMPLETED"
+    given_file, names, *variables = desk.printed(spec).splitlines()
+    assert (given_file, names) == ("given", "/tmp busybox")
+    left = {it.split("=")[0] for it in variables if not it.startswith("BRIDGE_")}
+    assert left <= {"HOME", "PATH", "TESTBED_IMAGE", "CH_RUNNING", "PWD", "SHLVL", "_"}
+
+
+@pytest.mark.parametrize("desk", [Runtime.CONDA], indirect=True)
+def test_a_job_runs_in_the_conda_environment_that_its_image_names(desk: Desk) -> None:
+    spec = desk.job(ArgumentList(arguments=("measure", "it's", "$HOME")))
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="5:0")
+    assert desk.printed(spec) == "activated it's $HOME\n"
+
+
+@pytest.mark.parametrize("desk", [Runtime.CONDA], indirect=True)
+def test_an_environment_that_is_not_there_is_told_by_its_exit_code(desk: Desk) -> None:
+    spec = replace(desk.shell("echo ran"), image="/no/such/environment")
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="78:0")
+    assert desk.printed(spec) == ""
+    assert "/no/such/environment" in desk.printed(spec, "stderr")
+
+
+@pytest.mark.parametrize("desk", [Runtime.PODMAN_HPC], indirect=True)
+def test_podman_hpc_fetches_no_image_by_itself(desk: Desk) -> None:
+    spec = replace(desk.shell("echo ran"), image="testbed/busybox:2")
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="125:0")
+    assert "image not known" in desk.printed(spec, "stderr")
+
+
+@pytest.mark.parametrize("desk", [Runtime.PODMAN_HPC], indirect=True)
+def test_podman_hpc_is_told_of_gpus_and_mounts(desk: Desk) -> None:
+    mounted = Path(desk.settings.site.work_root) / "it's here"
+    mounted.mkdir()
+    (mounted / "file").write_text("given\n")
+    spec = desk.shell(
+        "cat /data/file; touch /data/new",
+        mounts=(Mount(source=str(mounted), target="/data", read_only=True),),
+        resources=Resources(gpus=1, partition="gpu"),
+    )
+    assert "    --gpu" in (desk.prepare(spec) / "attempt-1.sbatch").read_text().splitlines()
+    assert desk.run(spec).state == "FAILED"
+    assert desk.printed(spec) == "given\n"
+    assert "Read-only" in desk.printed(spec, "stderr")

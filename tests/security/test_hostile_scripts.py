@@ -11,17 +11,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unit.script_jobs import EVIL, JOB_ID, shipped_site, singularity_site
+from unit.script_jobs import EVIL, JOB_ID, fit_for, shipped_site, site_with
 
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, Resources, ShellLine
 from bridge.core.settings import SiteSettings
-from bridge.core.site import Runtime, Site, job_folder
+from bridge.core.site import WITHOUT_CONTAINER, Runtime, Site, job_folder
 from bridge.script import render
 
 STAND_IN = """\
@@ -34,6 +35,18 @@ LAUNCHER = """\
 for word in "$@"; do [[ $word != : ]] || exit 99; done
 exec "$@"
 """
+
+CONDA = """\
+#!/bin/bash
+[[ $* == 'shell.bash hook' ]] || exit 99
+echo 'conda() { printf "%s\\0" conda "$@" >>"$RECORD/argv"; }'
+"""
+PROGRAMS = {
+    **dict.fromkeys(("apptainer", "singularity", "shifter", "podman-hpc", "ch-run"), STAND_IN),
+    "srun": LAUNCHER,
+}
+FREE_PROGRAMS = {"env": STAND_IN, "conda": CONDA}
+"""What starts a job without a container."""
 
 hostile = st.one_of(
     st.lists(st.sampled_from(EVIL), max_size=8).map("".join),
@@ -93,8 +106,9 @@ def site_in(folder: Path, of: SiteSettings) -> Iterator[SiteSettings]:
     """The site with its work root and programs in `folder`."""
     programs = folder / "bin"
     programs.mkdir()
-    for name in (*Runtime, "srun"):
-        (programs / name).write_text(LAUNCHER if name == "srun" else STAND_IN)
+    free = FREE_PROGRAMS if of.site.containers.runtime in WITHOUT_CONTAINER else {}
+    for name, text in (PROGRAMS | free).items():
+        (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     containers = replace(of.site.containers, visible=())
     site = replace(
@@ -172,10 +186,16 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
     """What the runtime has to be told, its own options included."""
     folder = f"{site.work_root}/{JOB_ID}"
     runtime = site.containers.runtime
+    variables = {**own_environment(site), **dict(spec.environment)}
+    command = expected_command(spec)
+    pairs = [f"{name}={value}" for name, value in variables.items()]
+    told = [f"--env={it}" for it in pairs]
+    if runtime is Runtime.COMMAND:
+        return ["env", "--", *pairs, *command]
+    if runtime is Runtime.CONDA:
+        return ["conda", "activate", spec.image, "env", "--", *pairs, *command]
     if runtime is Runtime.SHIFTER:
-        variables = {**own_environment(site), **dict(spec.environment)}
-        told = [f"--env={name}={value}" for name, value in variables.items()]
-        return ["shifter", f"--workdir={folder}", *told, *expected_command(spec)]
+        return ["shifter", f"--workdir={folder}", *told, *command]
     seen = [*spec.mounts, Mount(source=folder, target=folder)]
     binds = [
         word
@@ -187,6 +207,19 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
         for it in ("stdout", "stderr")
         for word in ("--bind", f"{folder}/{it}:{folder}/{it}:ro")
     ]
+    if runtime is Runtime.CHARLIECLOUD:
+        quoted = {it: f"'{v}'" if v.startswith("'") else v for it, v in variables.items()}
+        return [
+            *("ch-run", "--private-tmp", f"--cd={folder}"),
+            *("--unset-env=*", "--env-no-expand", "--set-env", "--set-env=HOME=/tmp"),
+            *(f"--set-env={name}={value}" for name, value in quoted.items()),
+            *(f"--bind={it.source}:{it.target}" for it in seen),
+            *(spec.image, "--", *command),
+        ]
+    if runtime is Runtime.PODMAN_HPC:
+        options = ["--rm", "--pull=never", "--entrypoint=", f"--workdir={folder}", *told]
+        volumes = [f"--volume={it}" for it in binds[1::2]]
+        return ["podman-hpc", "run", *options, *volumes, spec.image, *command]
     fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder]
     return [runtime, "exec", *fixed, *binds, spec.image, *expected_command(spec)]
 
@@ -252,7 +285,7 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
         done = run(script, site, folder)
         assert done.code == 0, done.stderr
         assert done.argv == [os.fsencode(it) for it in expected_argv(spec, site)]
-        if site.containers.runtime is not Runtime.SHIFTER:
+        if site.containers.runtime in {Runtime.APPTAINER, Runtime.SINGULARITY}:
             prefix = f"{site.containers.runtime.upper()}ENV_".encode()
             told = {
                 name.removeprefix(prefix): value
@@ -271,8 +304,7 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
 
 
 SITES: dict[str, Callable[[], SiteSettings]] = {
-    "apptainer": lambda: shipped_site("testbed"),
-    "singularity": singularity_site,
+    **{it: partial(site_with, it) for it in Runtime if it is not Runtime.SHIFTER},
     "shifter": lambda: shipped_site("testbed-shifter"),
 }
 
@@ -302,11 +334,12 @@ def evil_everywhere(command: Command) -> JobSpec:
     )
 
 
-@pytest.mark.parametrize("runtime", ["apptainer", "singularity"])
-def test_all_that_is_evil_arrives_as_arguments(runtime: str) -> None:
+@pytest.mark.parametrize("runtime", [it for it in SITES if it != "shifter"])
+def test_all_that_is_evil_arrives_as_arguments(runtime: Runtime) -> None:
     words = [it for it in EVIL if it != "\0"]
     arguments = ("echo", "", *words, "".join(words), "x'" * 60_000)
-    assert holds(evil_everywhere(ArgumentList(arguments=arguments)), SITES[runtime]())
+    spec = fit_for(runtime, evil_everywhere(ArgumentList(arguments=arguments)))
+    assert holds(spec, SITES[runtime]())
 
 
 def test_all_that_is_evil_arrives_as_arguments_of_shifter() -> None:

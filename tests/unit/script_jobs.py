@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, Mount, Resources, ShellLine
 from bridge.core.settings import SiteSettings
-from bridge.core.site import Runtime
+from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, Runtime
 from bridge.shipped import shipped
 from bridge.sites import load_site
 
@@ -58,12 +58,24 @@ def shipped_site(name: str) -> SiteSettings:
         return load_site(shipped("site_configs") / f"{name}.yaml", names)
 
 
-def singularity_site() -> SiteSettings:
-    """The testbed as it would be with Singularity."""
-    settings = shipped_site("testbed")
-    containers = replace(settings.site.containers, runtime=Runtime.SINGULARITY)
-    site = replace(settings.site, name="testbed-singularity", containers=containers)
+def with_runtime(settings: SiteSettings, runtime: Runtime) -> SiteSettings:
+    """The site as it would be with another runtime, GPU flag included."""
+    flag = next(iter(GPU_FLAGS.get(runtime, ())), None)
+    containers = replace(settings.site.containers, runtime=runtime, gpu_flag=flag)
+    if runtime is Runtime.CHARLIECLOUD:
+        roots = tuple(replace(it, read_only=False) for it in containers.bind_roots)
+        visible = (settings.site.work_root,)
+        folders = tuple(it.removesuffix(".sif") for it in containers.images)
+        containers = replace(containers, bind_roots=roots, visible=visible, images=folders)
+    if runtime in WITHOUT_CONTAINER:
+        containers = replace(containers, bind_roots=(), images=("none", "/testbed/envs/*"))
+    site = replace(settings.site, name=f"testbed-{runtime}", containers=containers)
     return replace(settings, site=site)
+
+
+def site_with(runtime: Runtime) -> SiteSettings:
+    """The testbed as it would be with another runtime."""
+    return with_runtime(shipped_site("testbed"), runtime)
 
 
 def training(image: str, mounted: str) -> JobSpec:
@@ -81,6 +93,15 @@ def training(image: str, mounted: str) -> JobSpec:
             cpus_per_task=4, gpus=1, memory_mib=8192, walltime=timedelta(hours=2, minutes=30)
         ),
     )
+
+
+def fit_for(runtime: Runtime, spec: JobSpec) -> JobSpec:
+    """The job without what the runtime cannot do with mounts."""
+    if runtime in WITHOUT_CONTAINER:
+        return replace(spec, mounts=())
+    if runtime is Runtime.CHARLIECLOUD:
+        return replace(spec, mounts=tuple(replace(it, read_only=False) for it in spec.mounts))
+    return spec
 
 
 def deployment(image: str) -> JobSpec:

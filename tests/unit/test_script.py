@@ -10,13 +10,14 @@ from unit.script_jobs import (
     deployment,
     several_nodes,
     shipped_site,
-    singularity_site,
+    site_with,
     training,
 )
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError
 from bridge.core.job import ArgumentList, JobSpec, Mount, Resources, ShellLine
 from bridge.core.settings import SiteSettings
+from bridge.core.site import Runtime
 from bridge.script import job_files, render
 
 IMAGE = "/testbed/images/a.sif"
@@ -166,7 +167,7 @@ def test_every_reason_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("path", ["/a:b", "/a,b", "/a\\b", '/a"b', "/a\nb"])
 def test_what_apptainer_would_take_apart_is_not_mounted(path: str) -> None:
-    for settings in (shipped_site("testbed"), singularity_site()):
+    for settings in map(site_with, (Runtime.APPTAINER, Runtime.SINGULARITY, Runtime.PODMAN_HPC)):
         for mount in (Mount(source=path, target="/x"), Mount(source="/x", target=path)):
             [(where, what)] = problems(replace(deployment(IMAGE), mounts=(mount,)), settings)
             assert where == "mounts.0"
@@ -244,6 +245,46 @@ def test_a_lone_colon_is_refused_where_srun_would_see_it(
     [(where, _)] = problems(spec, shipped_site("testbed-shifter"))
     assert where.startswith("command")
     assert render(spec, shipped_site("testbed"), 1)
+
+
+@pytest.mark.parametrize("runtime", [Runtime.COMMAND, Runtime.CONDA])
+def test_without_a_container_nothing_is_mounted(runtime: Runtime) -> None:
+    spec = replace(deployment(IMAGE), mounts=(Mount(source="/data", target="/data"),))
+    [(where, what)] = problems(spec, site_with(runtime))
+    assert where == "mounts.0"
+    assert "without a container" in what
+
+
+@pytest.mark.parametrize("runtime", [Runtime.COMMAND, Runtime.CONDA])
+def test_without_a_container_no_program_has_an_equals_sign(runtime: Runtime) -> None:
+    spec = replace(deployment(IMAGE), command=ArgumentList(arguments=("A=b", "c")))
+    [(where, what)] = problems(spec, site_with(runtime))
+    assert where == "command.0"
+    assert "one line of shell" in what
+    assert render(spec, site_with(Runtime.APPTAINER), 1)
+
+
+def test_charliecloud_mounts_nothing_for_reading_only() -> None:
+    mount = Mount(source="/data", target="/data", read_only=True)
+    [(where, what)] = problems(
+        replace(deployment(IMAGE), mounts=(mount,)), site_with(Runtime.CHARLIECLOUD)
+    )
+    assert where == "mounts.0"
+    assert "read_only: true" in what
+
+
+@pytest.mark.parametrize("mount", [("/a:b", "/x"), ("/x", "/a:b"), ("/x", "/a\nb")])
+def test_what_charliecloud_would_take_apart_is_not_mounted(mount: tuple[str, str]) -> None:
+    spec = replace(deployment(IMAGE), mounts=(Mount(source=mount[0], target=mount[1]),))
+    [(where, _)] = problems(spec, site_with(Runtime.CHARLIECLOUD))
+    assert where == "mounts.0"
+
+
+@pytest.mark.parametrize("target", ["/tmp", "/tmp/x", "/proc/1", "/"])
+def test_charliecloud_mounts_nothing_over_its_own_places(target: str) -> None:
+    spec = replace(deployment(IMAGE), mounts=(Mount(source="/x", target=target),))
+    [(where, _)] = problems(spec, site_with(Runtime.CHARLIECLOUD))
+    assert where == "mounts.0.target"
 
 
 # --- a site's own templates

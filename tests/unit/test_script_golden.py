@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 from unit.script_jobs import (
     deployment,
+    fit_for,
     several_nodes,
     shipped_site,
-    singularity_site,
+    site_with,
     training,
 )
 
 from bridge.core.job import JobSpec
 from bridge.core.policy import admission_problems
 from bridge.core.settings import SiteSettings
+from bridge.core.site import Runtime
 from bridge.script import render
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -39,10 +41,22 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
         "/testbed/work/code",
     ),
     "testbed-singularity": (
-        singularity_site,
+        lambda: site_with(Runtime.SINGULARITY),
         "/testbed/images/sklearn.sif",
         "/testbed/work/code",
     ),
+    "testbed-podman-hpc": (
+        lambda: site_with(Runtime.PODMAN_HPC),
+        "/testbed/images/sklearn.sif",
+        "/testbed/work/code",
+    ),
+    "testbed-charliecloud": (
+        lambda: site_with(Runtime.CHARLIECLOUD),
+        "/testbed/images/sklearn",
+        "/testbed/work/code",
+    ),
+    "testbed-command": (lambda: site_with(Runtime.COMMAND), "none", ""),
+    "testbed-conda": (lambda: site_with(Runtime.CONDA), "/testbed/envs/digits", ""),
     "testbed-shifter": (
         lambda: shipped_site("testbed-shifter"),
         "docker:testbed/sklearn:1",
@@ -59,7 +73,11 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
 
 def jobs(site: str) -> dict[str, JobSpec]:
     _, image, mounted = SITES[site]
-    found = {"training": training(image, mounted), "deployment": deployment(image)}
+    runtime = SITES[site][0]().site.containers.runtime
+    found = {
+        "training": fit_for(runtime, training(image, mounted)),
+        "deployment": deployment(image),
+    }
     if site != "vaughan-als":  # which has one node only
         found["several-nodes"] = several_nodes(image)
     return found

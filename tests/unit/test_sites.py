@@ -375,7 +375,27 @@ def test_an_empty_variable_is_no_password(folder: Path) -> None:
         (
             "apptainer\n",
             "shifter\n  gpu_flag: --nv\n",
-            "site.yaml:13: containers.gpu_flag: is for apptainer and singularity",
+            "site.yaml:13: containers.gpu_flag: is nothing for shifter; accepted: none; Shifter has",
+        ),
+        (
+            "apptainer\n",
+            "podman-hpc\n  gpu_flag: --nv\n",
+            "site.yaml:13: containers.gpu_flag: is nothing for podman-hpc; accepted: --gpu",
+        ),
+        (
+            "apptainer\n",
+            "charliecloud\n  bind_roots: [{path: /data}]\n",
+            "site.yaml:13: containers.bind_roots.0: Charliecloud cannot mount for reading only",
+        ),
+        (
+            "apptainer\n",
+            "command\n  bind_roots: [{path: /data}]\n",
+            "site.yaml:13: containers.bind_roots: has no effect with runtime: command",
+        ),
+        (
+            "apptainer\n",
+            "conda\n  options: [--x]\n",
+            "site.yaml:13: containers.options: has no effect with runtime: conda",
         ),
         (
             "apptainer\n",

@@ -1,0 +1,84 @@
+"""What each runtime can be told, one entry a runtime: mounts, variables, images."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bridge.core.job import Mount
+from bridge.core.site import Runtime
+from bridge.script.words import (
+    bind,
+    charliecloud_bind,
+    directive,
+    no_mount,
+    program_word,
+    volume,
+)
+
+_NEVER_MOUNTED_OVER = ("/proc", "/sys", "/dev")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """The limits of one runtime's command line."""
+
+    mount: Callable[[Mount], str]
+    """A mount in the runtime's words; ValueError for one that it cannot be told."""
+    image: Callable[[str], str] = program_word
+    """The same for an image."""
+    taken: re.Pattern[str] | None = None
+    """Variables that the runtime sets itself, adds to or takes away."""
+    hidden: tuple[str, ...] = _NEVER_MOUNTED_OVER
+    """Folders of the container where nothing can be mounted."""
+    shown: tuple[str, ...] = ()
+    """Folders below `hidden` where something can be."""
+    hidden_itself: tuple[str, ...] = ("/",)
+    """Folders that cannot be mounted over, whose own folders can."""
+
+    def hides(self, target: str) -> bool:
+        """Whether nothing can be mounted at this path of the container."""
+        path = PurePosixPath(target)
+        if str(path) in self.hidden_itself:
+            return True
+        if any(path.is_relative_to(it) for it in self.shown):
+            return False
+        return any(path.is_relative_to(it) for it in self.hidden)
+
+
+_APPTAINER = Manners(
+    mount=bind,
+    taken=re.compile(
+        r"(APPTAINER|SINGULARITY)_.*|HOME|LD_LIBRARY_PATH|PROMPT_COMMAND|(PRE|AP)PEND_PATH"
+        r"|E?UID|GID"
+    ),
+    # Apptainer 1.4.5 sets these itself, adds to them or, with (E)UID and GID, does not start
+    # (tried).
+)
+_SHIFTER = Manners(
+    mount=volume,
+    image=directive,
+    taken=re.compile(r"LD_.*|TMPDIR|SHIFTER.*"),
+    # Shifter takes LD_* and TMPDIR away and reads its own from the environment (shifter(1)); the
+    # folders are those of its manual, "Volume Mounts".
+    hidden=(*_NEVER_MOUNTED_OVER, "/etc", "/var", "/opt/udiImage"),
+    shown=("/var/tmp",),  # noqa: S108
+    hidden_itself=("/", "/opt"),
+)
+_CHARLIECLOUD = Manners(
+    mount=charliecloud_bind,
+    taken=re.compile(r"CH_RUNNING"),
+    # Its /tmp is a new one, with nothing in it to mount at (ch-run(1), --private-tmp).
+    hidden=(*_NEVER_MOUNTED_OVER, "/tmp"),  # noqa: S108
+)
+_WITHOUT_CONTAINER = Manners(mount=no_mount, hidden=(), hidden_itself=())
+
+MANNERS: Mapping[Runtime, Manners] = {
+    Runtime.APPTAINER: _APPTAINER,
+    Runtime.SINGULARITY: _APPTAINER,
+    Runtime.SHIFTER: _SHIFTER,
+    Runtime.PODMAN_HPC: Manners(mount=bind),
+    Runtime.CHARLIECLOUD: _CHARLIECLOUD,
+    Runtime.COMMAND: _WITHOUT_CONTAINER,
+    Runtime.CONDA: _WITHOUT_CONTAINER,
+}

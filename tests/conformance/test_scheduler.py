@@ -1,12 +1,14 @@
-"""What every scheduler keeps to: the real Slurm through its commands, and the one in memory."""
+"""What every scheduler keeps to: the real Slurm, here and over SSH, and the one in memory."""
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import pytest
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
+from ssh_site import connected, login_node, scheduler_over
 from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
@@ -62,9 +64,9 @@ class SiteInMemory:
 
 
 class RealSite:
-    def __init__(self, testbed: Testbed) -> None:
+    def __init__(self, testbed: Testbed, scheduler: Scheduler) -> None:
         self.testbed = testbed
-        self.scheduler = command_line(testbed)
+        self.scheduler = scheduler
         self.born = SystemClock().now()
         self.submitted: list[SlurmId] = []
 
@@ -85,15 +87,24 @@ class RealSite:
         subprocess.run(argv, check=True)
 
 
-@pytest.fixture(params=["in memory", pytest.param("real", marks=pytest.mark.testbed)])
+REAL = ("on this machine", "over SSH")
+
+
+@pytest.fixture(params=["in memory", *(pytest.param(it, marks=pytest.mark.testbed) for it in REAL)])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     if request.param == "in memory":
         yield SiteInMemory()
         return
-    real = RealSite(request.getfixturevalue("testbed"))
-    yield real
-    for slurm_id in real.submitted:
-        real.scheduler.cancel(slurm_id)
+    testbed: Testbed = request.getfixturevalue("testbed")
+    with ExitStack() as stack:
+        if request.param == "over SSH":
+            connection = stack.enter_context(connected(login_node(testbed)))
+            real = RealSite(testbed, scheduler_over(connection, testbed))
+        else:
+            real = RealSite(testbed, command_line(testbed))
+        yield real
+        for slurm_id in real.submitted:
+            real.scheduler.cancel(slurm_id)
 
 
 def queued(site: Site, slurm_id: SlurmId) -> Sighting:

@@ -97,15 +97,15 @@ def _ends(job: Job, fact: Seen, said: Meaning) -> Step:
 
 
 def _has_started(sighting: Sighting, said: Meaning) -> bool:
+    # A job cancelled or past its deadline in the queue never started. Slurm then sets its start to
+    # the time of its end, in squeue and in sacct (seen with 22.05); only nodes tell a real start.
     ran = sighting.started_at is not None and sighting.nodes is not None
     return ran or said is Meaning.COMPLETED
 
 
 def _ended_in_the_queue(sighting: Sighting) -> bool:
-    # A job cancelled or past its deadline in the queue never started. Slurm then sets its start to
-    # the time of its end, in squeue and in sacct (seen with 22.05); only nodes tell a real start.
-    start = sighting.started_at
-    return sighting.nodes is None and start is not None and start == sighting.ended_at
+    """Whether a job that has not started since it was last queued says so by its times."""
+    return sighting.started_at is not None and sighting.started_at == sighting.ended_at
 
 
 def _conclude(job: Job, fact: Seen, said: Meaning) -> Step:

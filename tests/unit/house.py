@@ -52,9 +52,9 @@ def render(spec: JobSpec, attempt: int) -> str:
 class House:
     """Everything but the broker."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: type[MemoryJournal] = MemoryJournal) -> None:
         self.clock = FakeClock()
-        self.journal = MemoryJournal(self.clock)
+        self.journal = journal(self.clock)
         self.cluster = FakeCluster(self.clock)
         self.slurm = FakeSlurm(self.cluster)
         self.folders = FakeFolders(self.clock)

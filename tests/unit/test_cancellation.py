@@ -1,6 +1,8 @@
 """Cancel: whatever a job is doing when its cancel comes, it ends, and its end is told once."""
 
 import json
+from collections import deque
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
@@ -8,9 +10,11 @@ from unit.house import House, job_id, message
 
 from bridge.core.errors import InvalidRequestError, UnavailableError
 from bridge.core.failure import FailureReason
-from bridge.core.job import SlurmId
+from bridge.core.job import JobId, SlurmId
+from bridge.core.lifecycle import Job
 from bridge.core.retry import RetryPolicy
-from bridge.ports import Settlement
+from bridge.ports import Clock, Settlement
+from bridge.testing.memory_journal import MemoryJournal
 from bridge.testing.slurm import Submission as Outcome
 from bridge.wire.control import cancel_message, read_cancel
 
@@ -128,6 +132,32 @@ def test_a_cancel_that_comes_while_sbatch_runs_is_kept(
     house.watch.look()
     assert house.told() == told
     assert house.slurm.calls.count("submit") == 1
+
+
+class BusyJournal(MemoryJournal):
+    """Somebody else is at work: things happen just after jobs were read."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.meanwhile: deque[Callable[[], object]] = deque()
+
+    def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
+        found = super().jobs(job_ids)
+        if self.meanwhile:
+            self.meanwhile.popleft()()
+        return found
+
+
+def test_a_job_that_moves_on_while_its_cancel_is_recorded_is_cancelled_all_the_same() -> None:
+    house = House(BusyJournal)
+    assert isinstance(house.journal, BusyJournal)
+    house.receive(message())
+    house.journal.meanwhile += [house.submission.submit_waiting, house.watch.look]
+    assert house.cancel(1) == (Settlement.ACK,)
+    assert house.told() == ["accepted", "queued"]
+    house.cancellation.cancel_waiting()
+    house.watch.look()
+    assert house.told() == ["accepted", "queued", "cancelled"]
 
 
 def test_a_job_that_waits_for_its_next_attempt_gets_none(house: House) -> None:

@@ -1,10 +1,9 @@
 """Two Slurm jobs of one attempt: the one that has the container is the one that counts."""
 
 import pytest
-from unit.builders import Story, at, queued, running, seen
+from unit.builders import Story, claimed, queued, running, seen
 from unit.house import House, job_id, message
 
-from bridge.core.facts import Claimed
 from bridge.core.job import SlurmId
 from bridge.testing.slurm import Submission as Outcome
 
@@ -15,10 +14,6 @@ def house() -> House:
 
 
 OTHER = SlurmId("4712")
-
-
-def claimed(minute: float) -> Claimed:
-    return Claimed(at=at(minute), slurm_id=OTHER)
 
 
 def doubled(house: House) -> tuple[SlurmId, SlurmId]:

@@ -258,6 +258,21 @@ def test_a_job_requeued_unseen_and_cancelled_in_the_queue_was_not_stopped(house:
     assert house.last_event()["detail"] == "cancelled before it started"
 
 
+def test_an_end_waits_while_it_is_not_known_whether_another_slurm_job_has_the_container(
+    house: House,
+) -> None:
+    slurm_id = house.queued_job()
+    house.cluster.start(slurm_id)
+    house.cluster.cancel(slurm_id)
+    house.folders.claims[job_id(1), 1] = SlurmId("99")
+    house.slurm.over_budget = {"find"}
+    assert house.watch.look().unsettled == 1
+    assert house.told() == ["accepted", "queued"]
+    house.slurm.over_budget = set()
+    house.watch.look()
+    assert house.told() == ["accepted", "queued", "started", "cancelled"]
+
+
 def test_without_accounting_the_queues_last_word_counts(house: House) -> None:
     house.slurm.accounting_is = Accounting.OFF
     slurm_id = house.queued_job()

@@ -13,7 +13,7 @@ from paramiko import SSHException
 
 from bridge.adapters.ssh import sftp_packets as packets
 from bridge.adapters.ssh.connection import SshConnection
-from bridge.adapters.ssh.sftp import Sftp, entries, read_files, write_files
+from bridge.adapters.ssh.sftp import Sftp, check_is_folder, entries, read_files, write_files
 from bridge.adapters.ssh.sftp_packets import Entry, Kind, Status
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import EndMark
@@ -82,7 +82,7 @@ class SshFolders:
         path = f"{folder}/attempt-{attempt}.claim"
         with self._sftp(path) as sftp:
             (looked,) = sftp.ask([packets.about(Kind.LSTAT, str(folder))])
-            _check_is_folder(looked.mode())
+            check_is_folder(looked)
             made, read = sftp.ask(
                 [packets.link(path, slurm_id), packets.about(Kind.READLINK, path)]
             )
@@ -109,7 +109,9 @@ class SshFolders:
 
     def forget(self, marks: Iterable[Mark]) -> None:
         """Remove markers from the spool; one that is gone is left alone. UnavailableError."""
-        with self._sftp(self._spool) as sftp:
+        with self._sftp(self._spool) as sftp, suppress(FileNotFoundError):
+            (looked,) = sftp.ask([packets.about(Kind.LSTAT, str(self._spool))])
+            check_is_folder(looked)
             for reply in sftp.ask(packets.about(Kind.REMOVE, self._path(it.file)) for it in marks):
                 with suppress(FileNotFoundError):
                     reply.check()
@@ -131,7 +133,7 @@ class SshFolders:
             *made, looked = sftp.ask([*wanted, look])
             if looked.status == Status.NO_SUCH_FILE:
                 made[-1].check()
-        _check_is_folder(looked.mode())
+        check_is_folder(looked)
 
     def _read(
         self, files: Sequence[Entry], said: Sequence[bytes | None]
@@ -188,11 +190,6 @@ class SshFolders:
                 words = "the SFTP server says no more than: Failure (is the disk or a quota full?)"
             server = self._connection.server
             raise UnavailableError(f"{path} at {server}: {words}") from error
-
-
-def _check_is_folder(mode: int) -> None:
-    if not stat.S_ISDIR(mode):
-        raise NotADirectoryError("it is not a folder")
 
 
 def _new_name() -> str:

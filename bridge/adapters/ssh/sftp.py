@@ -1,5 +1,6 @@
 """An SFTP session that sends many requests before it waits: a far site costs few round trips."""
 
+import stat
 import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -113,6 +114,12 @@ class Sftp:
         self._channel.settimeout(left)
 
 
+def check_is_folder(looked: Reply) -> None:
+    """Raises OSError when the reply to LSTAT is about something else, such as a symbolic link."""
+    if not stat.S_ISDIR(looked.mode()):
+        raise NotADirectoryError("it is not a folder")
+
+
 def write_files(sftp: Sftp, files: Sequence[tuple[str, str, bytes]], *, mode: int) -> None:
     """Write files whole or not at all: each as path, a path to write it to first, and content.
 
@@ -163,8 +170,10 @@ def read_files(sftp: Sftp, paths: Sequence[str], *, longest: int) -> list[bytes 
 
 
 def entries(sftp: Sftp, folder: str, *, most: int) -> list[packets.Entry]:
-    """At most so many of the files in a folder. Raises OSError."""
-    (opened,) = sftp.ask([packets.about(Kind.OPENDIR, folder)])
+    """At most so many of the files in a folder that is no symbolic link. Raises OSError."""
+    look = packets.about(Kind.LSTAT, folder)
+    looked, opened = sftp.ask([look, packets.about(Kind.OPENDIR, folder)])
+    check_is_folder(looked)
     handle = opened.handle()
     found: list[packets.Entry] = []
     more = True

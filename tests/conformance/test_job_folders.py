@@ -1,19 +1,23 @@
-"""Job folders and the marker spool on a real file system."""
+"""What job folders and the marker spool keep to: on this machine, and over SFTP."""
 
 import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ssh_site import connected, login_node
+from testbed import Testbed
 
 from bridge.adapters.local_folders import LocalFolders
+from bridge.adapters.ssh import SshConnection, SshFolders
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import EndMark, StartMark
 from bridge.core.job import JobId, SlurmId
-from bridge.ports import Mark
+from bridge.ports import JobFolders, Mark
 from bridge.testing.clock import FakeClock
 
 JOB = JobId("7c9e6679-7425-40de-944b-e07fc1f90ae7")
@@ -25,21 +29,70 @@ def clock() -> FakeClock:
     return FakeClock(datetime.now(UTC))
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "scratch" / "bridge"
+class ThisMachine:
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def folders(self, root: Path, clock: FakeClock) -> JobFolders:
+        return LocalFolders(str(root), clock)
+
+    def new_folder(self, path: Path) -> Path:
+        path.mkdir(parents=True)
+        return path
+
+
+class LoginNode:
+    """Its user owns the folders; the tests are root and look at them from this side."""
+
+    def __init__(self, place: Path, connection: SshConnection, testbed: Testbed) -> None:
+        self.place = place
+        self._connection = connection
+        self._user = testbed.user
+
+    def folders(self, root: Path, clock: FakeClock) -> JobFolders:
+        return SshFolders(self._connection, str(root), clock)
+
+    def new_folder(self, path: Path) -> Path:
+        missing = [it for it in (*reversed(path.parents), path) if not it.exists()]
+        for it in missing:
+            it.mkdir()
+            shutil.chown(it, self._user)
+        return path
+
+
+Way = ThisMachine | LoginNode
+
+
+@pytest.fixture(
+    params=["on this machine", pytest.param("over SFTP", marks=pytest.mark.testbed)],
+)
+def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
+    if request.param == "on this machine":
+        yield ThisMachine(tmp_path)
+        return
+    testbed: Testbed = request.getfixturevalue("testbed")
+    with connected(login_node(testbed)) as connection:
+        yield LoginNode(request.getfixturevalue("user_folder"), connection, testbed)
 
 
 @pytest.fixture
-def folders(root: Path, clock: FakeClock) -> LocalFolders:
-    return LocalFolders(str(root), clock)
+def place(way: Way) -> Path:
+    return way.place
 
 
 @pytest.fixture
-def spool(root: Path) -> Path:
-    spool = root / "spool"
-    spool.mkdir(parents=True)
-    return spool
+def root(place: Path) -> Path:
+    return place / "scratch" / "bridge"
+
+
+@pytest.fixture
+def folders(way: Way, root: Path, clock: FakeClock) -> JobFolders:
+    return way.folders(root, clock)
+
+
+@pytest.fixture
+def spool(way: Way, root: Path) -> Path:
+    return way.new_folder(root / "spool")
 
 
 def started(
@@ -53,7 +106,7 @@ def started(
 # --- the jobs' folders ----------------------------------------------------------------------------
 
 
-def test_a_job_gets_its_folder_with_its_files(folders: LocalFolders, root: Path) -> None:
+def test_a_job_gets_its_folder_with_its_files(folders: JobFolders, root: Path) -> None:
     folders.create(JOB, {"job.json": '{"name": "Grüße"}\n', "attempt-1.sbatch": "#!/bin/bash\n"})
     folder = root / JOB
     assert (folder / "job.json").read_text(encoding="utf-8") == '{"name": "Grüße"}\n'
@@ -66,14 +119,14 @@ def test_a_job_gets_its_folder_with_its_files(folders: LocalFolders, root: Path)
     assert (root / "spool").is_dir()
 
 
-def test_nobody_but_the_group_may_look_into_it(folders: LocalFolders, root: Path) -> None:
+def test_nobody_but_the_group_may_look_into_it(folders: JobFolders, root: Path) -> None:
     folders.create(JOB, {"job.json": "{}"})
     for path in (root / JOB, root / JOB / "job.json", root / "spool"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o027 == 0
 
 
 def test_a_folder_is_made_again_without_losing_what_the_job_wrote(
-    folders: LocalFolders, root: Path
+    folders: JobFolders, root: Path
 ) -> None:
     folders.create(JOB, {"job.json": "old"})
     (root / JOB / "artifacts" / "model").write_text("weights", encoding="utf-8")
@@ -83,9 +136,9 @@ def test_a_folder_is_made_again_without_losing_what_the_job_wrote(
 
 
 def test_a_file_is_replaced_and_never_written_through_a_link(
-    folders: LocalFolders, root: Path, tmp_path: Path
+    folders: JobFolders, root: Path, place: Path
 ) -> None:
-    victim = tmp_path / "victim"
+    victim = place / "victim"
     victim.write_text("precious", encoding="utf-8")
     folders.create(JOB, {})
     (root / JOB / "job.json").symlink_to(victim)
@@ -96,11 +149,10 @@ def test_a_file_is_replaced_and_never_written_through_a_link(
 
 
 def test_a_job_folder_that_leads_elsewhere_is_refused(
-    folders: LocalFolders, root: Path, tmp_path: Path
+    folders: JobFolders, root: Path, way: Way
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    root.mkdir(parents=True)
+    elsewhere = way.new_folder(way.place / "elsewhere")
+    way.new_folder(root)
     (root / JOB).symlink_to(elsewhere)
     with pytest.raises(UnavailableError, match=JOB):
         folders.create(JOB, {"job.json": "{}"})
@@ -108,12 +160,12 @@ def test_a_job_folder_that_leads_elsewhere_is_refused(
 
 
 @pytest.mark.parametrize("name", ["../job.json", "/tmp/job.json", "a/b", "", ".", ".."])
-def test_a_file_name_that_leads_elsewhere_is_refused(folders: LocalFolders, name: str) -> None:
+def test_a_file_name_that_leads_elsewhere_is_refused(folders: JobFolders, name: str) -> None:
     with pytest.raises((ValueError, UnavailableError)):
         folders.create(JOB, {name: "{}"})
 
 
-def test_the_first_to_claim_an_attempt_has_it(folders: LocalFolders, root: Path) -> None:
+def test_the_first_to_claim_an_attempt_has_it(folders: JobFolders, root: Path) -> None:
     folders.create(JOB, {})
     assert folders.claim(JOB, 1, SlurmId("4711")) == "4711"
     assert folders.claim(JOB, 1, SlurmId("4712")) == "4711"
@@ -121,13 +173,13 @@ def test_the_first_to_claim_an_attempt_has_it(folders: LocalFolders, root: Path)
     assert str((root / JOB / "attempt-1.claim").readlink()) == "4711"
 
 
-def test_what_a_script_has_claimed_stays_its_own(folders: LocalFolders, root: Path) -> None:
+def test_what_a_script_has_claimed_stays_its_own(folders: JobFolders, root: Path) -> None:
     folders.create(JOB, {})
     subprocess.run(["ln", "-sT", "--", "4711", root / JOB / "attempt-1.claim"], check=True)
     assert folders.claim(JOB, 1, SlurmId("4712")) == "4711"
 
 
-def test_a_claim_that_is_no_link_or_has_no_folder_is_unavailable(folders: LocalFolders) -> None:
+def test_a_claim_that_is_no_link_or_has_no_folder_is_unavailable(folders: JobFolders) -> None:
     with pytest.raises(UnavailableError):
         folders.claim(JOB, 1, SlurmId("4711"))
     folders.create(JOB, {"attempt-1.claim": "4711"})
@@ -135,17 +187,17 @@ def test_a_claim_that_is_no_link_or_has_no_folder_is_unavailable(folders: LocalF
         folders.claim(JOB, 1, SlurmId("4711"))
 
 
-def test_a_work_root_that_cannot_be_made_is_unavailable(tmp_path: Path, clock: FakeClock) -> None:
-    file = tmp_path / "file"
+def test_a_work_root_that_cannot_be_made_is_unavailable(way: Way, clock: FakeClock) -> None:
+    file = way.place / "file"
     file.write_text("", encoding="utf-8")
     with pytest.raises(UnavailableError, match="file/bridge"):
-        LocalFolders(str(file / "bridge"), clock).create(JOB, {})
+        way.folders(file / "bridge", clock).create(JOB, {})
 
 
-def test_a_write_that_fails_leaves_no_piece_of_a_file(folders: LocalFolders, root: Path) -> None:
+def test_a_write_that_fails_leaves_no_piece_of_a_file(folders: JobFolders, root: Path) -> None:
     folders.create(JOB, {})
     (root / JOB / "job.json").mkdir()
-    with pytest.raises(UnavailableError, match=f"{JOB}: Is a directory"):
+    with pytest.raises(UnavailableError, match=f"{JOB}"):
         folders.create(JOB, {"job.json": "{}"})
     assert sorted(it.name for it in (root / JOB).iterdir()) == ["artifacts", "job.json"]
 
@@ -153,14 +205,12 @@ def test_a_write_that_fails_leaves_no_piece_of_a_file(folders: LocalFolders, roo
 # --- the spool ------------------------------------------------------------------------------------
 
 
-def test_without_a_spool_there_are_no_marks(folders: LocalFolders) -> None:
+def test_without_a_spool_there_are_no_marks(folders: JobFolders) -> None:
     assert folders.marks() == ()
     folders.forget([])
 
 
-def test_what_the_shell_writes_is_read(
-    folders: LocalFolders, spool: Path, clock: FakeClock
-) -> None:
+def test_what_the_shell_writes_is_read(folders: JobFolders, spool: Path, clock: FakeClock) -> None:
     script = (
         'printf "%s\\n" "1772366400.250000000 nid001234" >"$0/$1.1.0.started";'
         'printf "%s\\n" "1772366460 137" >"$0/$1.2.3.ended"'
@@ -192,7 +242,7 @@ def test_what_the_shell_writes_is_read(
 
 
 def test_marks_are_told_in_the_order_in_which_they_were_written(
-    folders: LocalFolders, spool: Path
+    folders: JobFolders, spool: Path
 ) -> None:
     names = [f"{OTHER}.1.0.started", f"{JOB}.1.0.started", f"{JOB}.1.0.ended"]
     for second, name in enumerate(names):
@@ -202,14 +252,14 @@ def test_marks_are_told_in_the_order_in_which_they_were_written(
 
 
 def test_of_marks_written_at_once_the_start_comes_before_the_end(
-    folders: LocalFolders, spool: Path
+    folders: JobFolders, spool: Path
 ) -> None:
     os.utime(started(spool, "1772366400 0\n", name=f"{JOB}.1.0.ended"), (1772366400, 1772366400))
     os.utime(started(spool), (1772366400, 1772366400))
     assert [it.file for it in folders.marks()] == [f"{JOB}.1.0.started", f"{JOB}.1.0.ended"]
 
 
-def test_marks_stay_until_they_are_forgotten(folders: LocalFolders, spool: Path) -> None:
+def test_marks_stay_until_they_are_forgotten(folders: JobFolders, spool: Path) -> None:
     started(spool)
     started(spool, name=f"{OTHER}.1.0.started")
     seen = folders.marks()
@@ -221,7 +271,7 @@ def test_marks_stay_until_they_are_forgotten(folders: LocalFolders, spool: Path)
 
 
 def test_a_mark_that_is_being_written_is_read_when_it_is_whole(
-    folders: LocalFolders, spool: Path
+    folders: JobFolders, spool: Path
 ) -> None:
     file = started(spool, "1772366400 n")
     assert folders.marks() == ()
@@ -253,7 +303,7 @@ def test_a_mark_that_is_being_written_is_read_when_it_is_whole(
     ],
 )
 def test_what_is_no_mark_is_not_believed_and_removed_after_a_minute(
-    folders: LocalFolders, spool: Path, clock: FakeClock, name: str, text: str
+    folders: JobFolders, spool: Path, clock: FakeClock, name: str, text: str
 ) -> None:
     file = started(spool, text, name=name)
     assert folders.marks() == ()
@@ -264,7 +314,7 @@ def test_what_is_no_mark_is_not_believed_and_removed_after_a_minute(
 
 
 def test_a_mark_that_waited_for_long_is_still_a_mark(
-    folders: LocalFolders, spool: Path, clock: FakeClock
+    folders: JobFolders, spool: Path, clock: FakeClock
 ) -> None:
     started(spool)
     clock.move(timedelta(days=30))
@@ -272,9 +322,9 @@ def test_a_mark_that_waited_for_long_is_still_a_mark(
 
 
 def test_no_link_is_followed(
-    folders: LocalFolders, spool: Path, clock: FakeClock, tmp_path: Path
+    folders: JobFolders, spool: Path, clock: FakeClock, place: Path
 ) -> None:
-    real = started(tmp_path, name="real")
+    real = started(place, name="real")
     link = spool / f"{JOB}.1.0.started"
     link.symlink_to(real)
     assert folders.marks() == ()
@@ -285,7 +335,7 @@ def test_no_link_is_followed(
 
 
 def test_a_pipe_in_the_spool_stops_nobody(
-    folders: LocalFolders, spool: Path, clock: FakeClock
+    folders: JobFolders, spool: Path, clock: FakeClock
 ) -> None:
     os.mkfifo(spool / f"{JOB}.1.0.started")
     started(spool, name=f"{OTHER}.1.0.started")
@@ -296,7 +346,7 @@ def test_a_pipe_in_the_spool_stops_nobody(
 
 
 def test_a_folder_in_the_spool_is_left_alone(
-    folders: LocalFolders, spool: Path, clock: FakeClock
+    folders: JobFolders, spool: Path, clock: FakeClock
 ) -> None:
     kept = spool / f"{JOB}.1.0.started" / "kept"
     kept.mkdir(parents=True)
@@ -307,19 +357,18 @@ def test_a_folder_in_the_spool_is_left_alone(
 
 
 def test_a_spool_that_leads_elsewhere_is_unavailable(
-    folders: LocalFolders, root: Path, tmp_path: Path
+    folders: JobFolders, root: Path, way: Way
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    elsewhere = way.new_folder(way.place / "elsewhere")
     started(elsewhere)
-    root.mkdir(parents=True)
+    way.new_folder(root)
     (root / "spool").symlink_to(elsewhere)
     with pytest.raises(UnavailableError, match="spool"):
         folders.marks()
 
 
 def test_a_spool_that_went_away_after_it_was_read_is_nothing_to_forget(
-    folders: LocalFolders, spool: Path
+    folders: JobFolders, spool: Path
 ) -> None:
     started(spool)
     seen = folders.marks()

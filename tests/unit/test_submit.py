@@ -122,6 +122,17 @@ def test_an_uncertain_submission_is_repeated_only_when_it_surely_did_not_arrive(
     assert len(house.cluster.scripts) == 1
 
 
+def test_a_daemon_that_has_run_for_long_gives_a_submission_as_much_time(house: House) -> None:
+    house.clock.move(timedelta(days=1))
+    house.slurm.submissions.append(Outcome.UNCERTAIN_AND_LATE)
+    house.receive(message())
+    for _ in range(30):
+        house.submission.submit_waiting()
+        house.clock.move(timedelta(seconds=1))
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
 def test_an_uncertain_submission_stays_uncertain_while_slurm_does_not_answer(
     house: House,
 ) -> None:

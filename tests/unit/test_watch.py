@@ -224,6 +224,21 @@ def test_a_job_that_shows_in_the_queue_again_is_not_missing_any_more(house: Hous
     assert house.told()[-1] != "failed"
 
 
+def test_a_job_of_which_accounting_says_an_unknown_word_is_not_missing(house: House) -> None:
+    house.cluster.end_as(house.queued_job(), "TELEPORTED")
+    house.clock.move(timedelta(minutes=10))
+    assert house.cluster.queue() == ()
+    for knows in (False, True, False):
+        house.slurm.accounting_lag = timedelta(0) if knows else timedelta(days=1)
+        house.watch.look()
+        house.clock.move(GRACE / 2)
+    house.watch.look()
+    assert house.told() == ["accepted", "queued"]
+    house.clock.move(GRACE / 2)
+    house.watch.look()
+    assert house.last_event()["reason"] == "lost"
+
+
 def test_a_job_whose_own_script_says_that_it_starts_is_not_missing_any_more(house: House) -> None:
     house.cluster.lose(house.queued_job())
     house.watch.look()

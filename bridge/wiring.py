@@ -23,6 +23,7 @@ from bridge.core.errors import (
 )
 from bridge.core.job import JobId, JobSpec
 from bridge.core.lifecycle import Job
+from bridge.core.placement import limits_for
 from bridge.core.policy import within_budget
 from bridge.core.retry import RetryPolicy, grown, policy_for
 from bridge.core.settings import PollingSettings, SchedulerSettings, SiteSettings
@@ -226,7 +227,8 @@ class _Flows:
     def _prepare(self, job: Job, request: bytes) -> Prepared:
         spec = read_job(request, site=self.settings.site.name)
         policy = policy_for(spec.retry, self.settings.retry)
-        resources = grown(spec.resources, job, policy, self.settings.site.limits)
+        limits = limits_for(spec.resources, self.settings.site)
+        resources = grown(spec.resources, job, policy, limits)
         spec = replace(spec, resources=resources)
         files = job_files(spec, self.settings, job.attempt, request=request)
         return Prepared(script=files[script_name(job.attempt)], files=files)

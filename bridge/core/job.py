@@ -68,6 +68,8 @@ class Resources:
     qos: str | None = None
     account: str | None = None
     constraint: str | None = None
+    profile: str | None = None
+    """One of the site's profiles; None lets the site pick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from bridge.core.errors import Problem
-from bridge.core.job import JobSpec, Mount, Resources
-from bridge.core.quantity import write_walltime
-from bridge.core.site import Limits, Site
+from bridge.core.job import JobSpec, Mount
+from bridge.core.placement import place
+from bridge.core.site import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
     return (
         *_image_problems(spec, site),
         *_mount_problems(spec, site),
-        *_limit_problems(spec.resources, site.limits),
-        *_choice_problems(spec.resources, site),
+        *place(spec.resources, site).problems,
         *_retry_problems(spec, site),
     )
 
@@ -111,47 +110,10 @@ def _is_below(mount: Mount, root: str) -> bool:
     return PurePosixPath(mount.source).is_relative_to(root)
 
 
-def _limit_problems(asked: Resources, limits: Limits) -> Iterator[Problem]:
-    for field, value, most, unit in (
-        ("nodes", asked.nodes, limits.nodes, ""),
-        ("tasks", asked.tasks, limits.tasks, ""),
-        ("cpus_per_task", asked.cpus_per_task, limits.cpus_per_task, ""),
-        ("gpus", asked.gpus, limits.gpus, ""),
-        ("memory", asked.memory_mib, limits.memory_mib, " MiB"),
-    ):
-        if value is not None and most is not None and value > most:
-            yield Problem(
-                where=f"resources.{field}",
-                what=f"{value}{unit} asked for, the site allows at most {most}{unit}",
-            )
-    if asked.walltime and limits.walltime and asked.walltime > limits.walltime:
-        yield Problem(
-            where="resources.walltime",
-            what=f"{write_walltime(asked.walltime)} asked for, "
-            f"the site allows at most {write_walltime(limits.walltime)}",
-        )
-
-
 def _retry_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
     most = site.most_attempts
     if spec.retry is not None and spec.retry.attempts > most:
         yield Problem(
             where="retry.attempts",
             what=f"{spec.retry.attempts} asked for, the site allows at most {most}",
-        )
-
-
-def _choice_problems(asked: Resources, site: Site) -> Iterator[Problem]:
-    for field, value, accepted, default in (
-        ("partition", asked.partition, site.choices.partitions, site.defaults.partition),
-        ("qos", asked.qos, site.choices.qos, site.defaults.qos),
-        ("account", asked.account, site.choices.accounts, site.defaults.account),
-        ("constraint", asked.constraint, site.choices.constraints, site.defaults.constraint),
-    ):
-        if value is None or value in accepted or value == default:
-            continue
-        words = ", ".join(accepted) or "leave it out: the site decides"
-        yield Problem(
-            where=f"resources.{field}",
-            what=f"{value!r} is not offered at {site.name}; accepted: {words}",
         )

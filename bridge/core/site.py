@@ -42,7 +42,7 @@ class BindRoot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most that one job may ask for; None is no limit of ours (Slurm has its own)."""
+    """What one job may ask for; None is no limit of ours (Slurm has its own)."""
 
     nodes: int | None = None
     tasks: int | None = None
@@ -50,6 +50,26 @@ class Limits:
     gpus: int | None = None
     memory_mib: int | None = None
     walltime: timedelta | None = None
+    min_walltime: timedelta | None = None
+    """Some queues take no short jobs, such as NERSC's preempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A named bundle of what Slurm wants to know, so that a job need not know it."""
+
+    name: str
+    partition: str | None = None
+    """This and the three below: None leaves it to the job and to the site's defaults."""
+    qos: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    gpu_flag: str | None = None
+    """Instead of the one of ContainerRules."""
+    limits: Limits = Limits()
+    """Besides those of the site."""
+    only_by_name: bool = False
+    """Whether only jobs that name it run in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +124,8 @@ class Site:
     defaults: SlurmDefaults
     choices: Choices = Choices()
     limits: Limits = Limits()
+    profiles: tuple[Profile, ...] = ()
+    """In the order in which they are tried; without any, jobs get the defaults."""
     environment: tuple[tuple[str, str], ...] = ()
     most_attempts: int = 5
     """How often a failing job may be tried in all."""

@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
 from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, submission_tag
+from bridge.core.placement import granted, place
 from bridge.core.quantity import write_walltime
 from bridge.core.settings import SiteSettings
-from bridge.core.site import WITHOUT_CONTAINER, Site, job_folder, spool_folder
+from bridge.core.site import WITHOUT_CONTAINER, Profile, Site, job_folder, spool_folder
 from bridge.script.bash_templates import BashTemplates
 from bridge.script.launcher import launcher
 from bridge.script.refusals import refusals
@@ -48,8 +49,12 @@ class ScriptJob:
     """For the container: the bridge's own names first, then the job's."""
     mounts: tuple[Mount, ...]
     """What has to be mounted, the job's folder last, so that nothing hides it."""
+    gpu_flag: str | None
+    """What tells the runtime of GPUs; None for a job without, and where it needs no telling."""
     modules: str | None
     """Shifter's, as its option wants them."""
+    profile: str | None
+    """The site's profile that the job runs in."""
     nodes: int
     tasks: int
     cpus_per_task: int
@@ -69,14 +74,17 @@ def render(spec: JobSpec, settings: SiteSettings, attempt: int) -> str:
     ConfigurationError when the site's own templates are wrong.
     """
     site = settings.site
+    profile = place(spec.resources, site).profile
     problems = tuple(refusals(spec, site))
+    if site.profiles and profile is None:
+        problems = (*problems, *place(spec.resources, site).problems)
     if problems:
         raise InvalidRequestError(*problems, job_id=spec.job_id)
     name = f"{site.containers.runtime}.sbatch.j2"
     try:
         template = _templates(settings.templates).get_template(name)
         return template.render(
-            job=_script_job(spec, site, attempt),
+            job=_script_job(spec, site, profile, attempt),
             site=site,
             setup=_verbatim("\n".join(site.setup)),
             directives=[_verbatim(it) for it in site.directives],
@@ -119,8 +127,8 @@ def _verbatim(text: str) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-def _script_job(spec: JobSpec, site: Site, attempt: int) -> ScriptJob:
-    asked, defaults = spec.resources, site.defaults
+def _script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int) -> ScriptJob:
+    given = granted(spec.resources, site, profile)
     folder = job_folder(site, spec.job_id)
     return ScriptJob(
         id=spec.job_id,
@@ -135,18 +143,26 @@ def _script_job(spec: JobSpec, site: Site, attempt: int) -> ScriptJob:
         launcher=launcher(spec, site),
         environment=(*_own_environment(spec, site, folder, attempt), *spec.environment),
         mounts=tuple(_mounts(spec, site, folder)),
+        gpu_flag=_gpu_flag(spec, site, profile),
         modules=",".join(site.containers.modules) or None,
-        nodes=asked.nodes,
-        tasks=asked.tasks,
-        cpus_per_task=asked.cpus_per_task,
-        gpus=asked.gpus,
-        memory_mib=asked.memory_mib,
-        walltime=write_walltime(asked.walltime or defaults.walltime),
-        partition=asked.partition or defaults.partition,
-        qos=asked.qos or defaults.qos,
-        account=asked.account or defaults.account,
-        constraint=asked.constraint or defaults.constraint,
+        profile=given.profile,
+        nodes=given.nodes,
+        tasks=given.tasks,
+        cpus_per_task=given.cpus_per_task,
+        gpus=given.gpus,
+        memory_mib=given.memory_mib,
+        walltime=write_walltime(given.walltime or site.defaults.walltime),
+        partition=given.partition,
+        qos=given.qos,
+        account=given.account,
+        constraint=given.constraint,
     )
+
+
+def _gpu_flag(spec: JobSpec, site: Site, profile: Profile | None) -> str | None:
+    if not spec.resources.gpus:
+        return None
+    return (profile and profile.gpu_flag) or site.containers.gpu_flag
 
 
 def _words(command: Command) -> tuple[str, ...]:

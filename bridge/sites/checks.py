@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 
 from bridge.core.quantity import write_walltime
 from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, Runtime
-from bridge.sites.document import Document
-from bridge.sites.model import SiteFile
+from bridge.sites.document import Document, Place
+from bridge.sites.model import LimitsSection, SiteFile
 
 _HIDDEN_FROM_SHIFTER = ("/etc", "/var", "/dev", "/proc", "/opt/udiImage")
 
@@ -18,15 +18,37 @@ def report_contradictions(model: SiteFile, document: Document) -> None:
     _report_mounts(model, document)
     _report_work_root(model, document)
     _report_polling(model, document)
-    longest = model.limits.walltime
-    if longest is not None and model.defaults.walltime > longest:
-        document.report(
-            ("defaults", "walltime"),
-            f"{write_walltime(model.defaults.walltime)} is more than the {write_walltime(longest)} "
-            "of limits.walltime",
-        )
+    _report_walltimes(model, document)
     if model.templates is not None and not Path(model.templates).is_dir():
         document.report(("templates",), f"there is no folder {model.templates}")
+
+
+def _report_walltimes(model: SiteFile, document: Document) -> None:
+    default, limits = model.defaults.walltime, model.limits
+    if limits.walltime is not None and default > limits.walltime:
+        document.report(
+            ("defaults", "walltime"),
+            f"{write_walltime(default)} is more than the {write_walltime(limits.walltime)} "
+            "of limits.walltime",
+        )
+    if limits.min_walltime is not None and default < limits.min_walltime:
+        document.report(
+            ("defaults", "walltime"),
+            f"{write_walltime(default)} is less than the {write_walltime(limits.min_walltime)} "
+            "of limits.min_walltime",
+        )
+    sections: dict[Place, LimitsSection] = {("limits",): limits}
+    for name, profile in model.profiles.items():
+        sections["profiles", name, "limits"] = profile.limits
+    for place, own in sections.items():
+        least = max(filter(None, (own.min_walltime, limits.min_walltime)), default=None)
+        most = min(filter(None, (own.walltime, limits.walltime)), default=None)
+        if least is not None and most is not None and least > most:
+            document.report(
+                (*place, "min_walltime" if own.min_walltime == least else "walltime"),
+                f"no job could be here: {write_walltime(least)} at least, "
+                f"{write_walltime(most)} at most",
+            )
 
 
 def _report_broker(model: SiteFile, document: Document) -> None:
@@ -39,11 +61,13 @@ def _report_broker(model: SiteFile, document: Document) -> None:
 def _report_containers(model: SiteFile, document: Document) -> None:
     containers = model.containers
     accepted = GPU_FLAGS.get(containers.runtime, ())
-    if containers.gpu_flag is not None and containers.gpu_flag not in accepted:
-        words = ", ".join(accepted) or "none; Shifter has modules: [gpu]"
-        document.report(
-            ("containers", "gpu_flag"), f"is nothing for {containers.runtime}; accepted: {words}"
-        )
+    flags: dict[Place, str | None] = {("containers", "gpu_flag"): containers.gpu_flag}
+    for name, profile in model.profiles.items():
+        flags["profiles", name, "gpu_flag"] = profile.gpu_flag
+    for place, flag in flags.items():
+        if flag is not None and flag not in accepted:
+            words = ", ".join(accepted) or "none; Shifter has modules: [gpu]"
+            document.report(place, f"is nothing for {containers.runtime}; accepted: {words}")
     if containers.modules and containers.runtime is not Runtime.SHIFTER:
         document.report(
             ("containers", "modules"),

@@ -22,6 +22,7 @@ from bridge.sites.fields import (
     NamespaceName,
     PlainPath,
     Processes,
+    ProfileName,
     RetryableReason,
     SiteName,
     SixteenBits,
@@ -35,6 +36,9 @@ from bridge.sites.fields import (
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+GpuFlag = Literal["--nv", "--rocm", "--gpu"]
 
 
 class SiteSection(_Model):
@@ -187,7 +191,7 @@ class ContainersSection(_Model):
         default_factory=list,
         description="the folders below which jobs may mount; a job always sees its own folder",
     )
-    gpu_flag: Literal["--nv", "--rocm", "--gpu"] | None = Field(
+    gpu_flag: GpuFlag | None = Field(
         default=None,
         description="given to the runtime when a job asks for GPUs: for Apptainer and Singularity "
         "--nv with NVIDIA, --rocm with AMD; --gpu for podman-hpc",
@@ -235,7 +239,7 @@ class ChoicesSection(_Model):
 
 
 class LimitsSection(_Model):
-    """The most that one job may ask for. What is left out is left to Slurm's own limits."""
+    """What one job may ask for. What is left out is left to Slurm's own limits."""
 
     nodes: Count | None = Field(default=None, description="whole machines")
     tasks: Count | None = Field(default=None, description="on all nodes together")
@@ -243,6 +247,30 @@ class LimitsSection(_Model):
     gpus: GpuCount | None = Field(default=None, description="per node; 0 where there are none")
     memory: Memory | None = Field(default=None, description="per node")
     walltime: Walltime | None = Field(default=None, description="from start to end")
+    min_walltime: Walltime | None = Field(
+        default=None, description="the least, for queues that take no short jobs"
+    )
+
+
+class ProfileSection(_Model):
+    """A named bundle of what Slurm wants to know, so that a job need not know it.
+
+    A job names one in `resources.profile`, or gets the first here that takes what it asks. What
+    stands in a profile, a job in it cannot choose otherwise; what does not, is as the site has it.
+    """
+
+    partition: SlurmWord | None = Field(default=None, description="sbatch --partition")
+    qos: SlurmWord | None = Field(default=None, description="sbatch --qos")
+    account: SlurmWord | None = Field(default=None, description="sbatch --account")
+    constraint: SlurmWord | None = Field(default=None, description="sbatch --constraint")
+    gpu_flag: GpuFlag | None = Field(default=None, description="instead of `containers.gpu_flag`")
+    limits: LimitsSection = Field(
+        default_factory=LimitsSection,
+        description="besides the site's own `limits`, and with the same fields",
+    )
+    only_by_name: Switch = Field(
+        default=False, description="whether it is only for jobs that name it"
+    )
 
 
 class PollingSection(_Model):
@@ -308,6 +336,7 @@ class SiteFile(_Model):
     defaults: DefaultsSection
     choices: ChoicesSection = Field(default_factory=ChoicesSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    profiles: dict[ProfileName, ProfileSection] = Field(default_factory=dict)
     environment: dict[EnvironmentName, Text] = Field(
         default_factory=dict,
         description="exported in the job's script, outside the container",

@@ -94,8 +94,8 @@ def _unknown_field(place: Place) -> str:
 def _fields(model: type[BaseModel], place: Place) -> list[str]:
     """The names of the fields that a section has."""
     for part in place:
-        if isinstance(part, str):
-            inner = _model_in(model.model_fields[part].annotation)
+        if part in model.model_fields:
+            inner = _model_in(model.model_fields[str(part)].annotation)
             model = inner or model
     return list(model.model_fields)
 

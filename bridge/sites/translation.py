@@ -10,8 +10,16 @@ from bridge.core.settings import (
     SiteSettings,
     SshSettings,
 )
-from bridge.core.site import BindRoot, Choices, ContainerRules, Limits, Site, SlurmDefaults
-from bridge.sites.model import AccessSection, SiteFile
+from bridge.core.site import (
+    BindRoot,
+    Choices,
+    ContainerRules,
+    Limits,
+    Profile,
+    Site,
+    SlurmDefaults,
+)
+from bridge.sites.model import AccessSection, LimitsSection, ProfileSection, SiteFile
 
 
 def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
@@ -109,17 +117,36 @@ def _site(model: SiteFile) -> Site:
             accounts=tuple(model.choices.accounts),
             constraints=tuple(model.choices.constraints),
         ),
-        limits=Limits(
-            nodes=model.limits.nodes,
-            tasks=model.limits.tasks,
-            cpus_per_task=model.limits.cpus_per_task,
-            gpus=model.limits.gpus,
-            memory_mib=model.limits.memory,
-            walltime=model.limits.walltime,
-        ),
+        limits=_limits(model.limits),
+        profiles=tuple(_profile(name, it) for name, it in model.profiles.items()),
         environment=tuple(model.environment.items()),
         setup=tuple(model.setup.splitlines()),
         directives=tuple(model.directives),
+    )
+
+
+def _limits(limits: LimitsSection) -> Limits:
+    return Limits(
+        nodes=limits.nodes,
+        tasks=limits.tasks,
+        cpus_per_task=limits.cpus_per_task,
+        gpus=limits.gpus,
+        memory_mib=limits.memory,
+        walltime=limits.walltime,
+        min_walltime=limits.min_walltime,
+    )
+
+
+def _profile(name: str, profile: ProfileSection) -> Profile:
+    return Profile(
+        name=name,
+        partition=profile.partition,
+        qos=profile.qos,
+        account=profile.account,
+        constraint=profile.constraint,
+        gpu_flag=profile.gpu_flag,
+        limits=_limits(profile.limits),
+        only_by_name=profile.only_by_name,
     )
 
 

@@ -68,11 +68,13 @@ def _command_form(value: object) -> str | None:
 
 
 _SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
+_PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$"
 _IMAGE = r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$"
 ACCEPTED: Mapping[str, str] = {
     _SLURM_WORD: "a letter or digit is wanted, then letters, digits and any of _.&|:*-",
+    _PROFILE_NAME: "a small letter or digit is wanted, then small letters, digits, _ and -",
     _ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
     _NAME: "a letter or digit is wanted, then letters, digits, spaces and any of ._,:+@()/=-"
     " (no accents)",
@@ -84,6 +86,7 @@ _FORMS = {"command": ("arguments", "line")}
 Text = Annotated[str, AfterValidator(_without_nul)]
 AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]
 SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
+ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]
 EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
 Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
 RetryableReason = Annotated[
@@ -123,6 +126,9 @@ class ResourcesMessage(_Model):
     qos: SlurmWord | None = Field(default=None, description="as sbatch has it")
     account: SlurmWord | None = Field(default=None, description="as sbatch has it")
     constraint: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    profile: ProfileName | None = Field(
+        default=None, description="one of the site's profiles; without it the site picks one"
+    )
 
 
 class RetryMessage(_Model):
@@ -257,6 +263,7 @@ def _spec(message: JobMessage) -> JobSpec:
             qos=asked.qos,
             account=asked.account,
             constraint=asked.constraint,
+            profile=asked.profile,
         ),
         labels=tuple(message.labels.items()),
         user=message.user,

@@ -123,7 +123,7 @@ class _Words:
         if schema.get("type") == "array":
             return self._sections if section else f"a list: {self.of(schema['items'], None)}"
         if section is not None:
-            return self._section
+            return "names, and a section for each" if "type" in schema else self._section
         if schema.get("type") == "object":
             return "names and their values"
         if "const" in schema:

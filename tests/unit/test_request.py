@@ -125,7 +125,7 @@ def test_the_fields_of_the_public_message_are_these() -> None:
     assert list(MountMessage.model_json_schema()["properties"]) == ["source", "target", "read_only"]
     assert list(ResourcesMessage.model_json_schema()["properties"]) == [
         "nodes", "tasks", "cpus_per_task", "gpus", "memory", "walltime", "partition", "qos",
-        "account", "constraint",
+        "account", "constraint", "profile",
     ]  # fmt: skip
     assert JobMessage.model_json_schema()["required"] == [
         "version", "job_id", "name", "image", "command",

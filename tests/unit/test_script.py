@@ -17,7 +17,7 @@ from unit.script_jobs import (
 from bridge.core.errors import ConfigurationError, InvalidRequestError
 from bridge.core.job import ArgumentList, JobSpec, Mount, Resources, ShellLine
 from bridge.core.settings import SiteSettings
-from bridge.core.site import Runtime
+from bridge.core.site import Limits, Profile, Runtime
 from bridge.script import job_files, render
 
 IMAGE = "/testbed/images/a.sif"
@@ -118,6 +118,35 @@ def test_further_options_of_the_runtime_come_before_the_image() -> None:
     script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
     at = script.index("    --workdir")
     assert script[at + 1 : at + 3] == ["    '/tmp/a b'", f"    {IMAGE}"]
+
+
+PROFILES = (
+    Profile(name="small", partition="cpu", limits=Limits(gpus=0, walltime=timedelta(hours=12))),
+    Profile(name="amd", partition="gpu", qos="debug", constraint="mi100", gpu_flag="--rocm"),
+)
+
+
+def test_a_profile_writes_its_directives_and_its_gpu_flag() -> None:
+    settings = shipped_site("testbed")
+    settings = replace(settings, site=replace(settings.site, profiles=PROFILES))
+    script = lines(render(training(IMAGE, "/testbed/work/code"), settings, 1))
+    assert "#SBATCH --partition=gpu" in script
+    assert "#SBATCH --qos=debug" in script
+    assert "#SBATCH --constraint=mi100" in script
+    assert "#SBATCH --account=science" in script
+    assert "    --rocm" in script
+    assert "    --nv" not in script
+    assert "# It runs in the site's profile amd." in script
+    small = lines(render(deployment(IMAGE), settings, 1))
+    assert "#SBATCH --partition=cpu" in small
+    assert "# It runs in the site's profile small." in small
+
+
+def test_a_job_that_no_profile_takes_any_longer_gets_no_script() -> None:
+    settings = shipped_site("testbed")
+    settings = replace(settings, site=replace(settings.site, profiles=PROFILES[:1]))
+    [(where, _)] = problems(training(IMAGE, "/testbed/work/code"), settings)
+    assert where == "resources"
 
 
 # --- the files

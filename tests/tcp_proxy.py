@@ -38,6 +38,8 @@ class TcpProxy:
         self._delay = delay
         self._tls = tls
         self._is_cut = False
+        self._holds_requests = False
+        self._drops_replies = False
         self._flows: list[tuple[_Flow, _Flow]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -64,7 +66,19 @@ class TcpProxy:
 
     def mend(self) -> None:
         """Let new connections through again."""
-        self._is_cut = False
+        self._is_cut = self._drops_replies = self._holds_requests = False
+
+    def drop_replies(self) -> None:
+        """Let requests through, and reset each connection when its reply comes, until `mend`."""
+        self._drops_replies = True
+
+    def hold_requests(self) -> None:
+        """Take new connections and let nothing through them, until `mend` and `let_go`."""
+        self._holds_requests = True
+
+    def let_go(self) -> None:
+        """Let through whatever is held, also from clients that have given up."""
+        self._do(self._let_go())
 
     def stall(self) -> None:
         """Keep the connections of now, but let nothing through any more; new ones work."""
@@ -92,6 +106,8 @@ class TcpProxy:
             return
         self.accepted += 1
         flows = _Flow(reader, far_writer), _Flow(far_reader, writer)
+        if self._holds_requests:
+            flows[0].moves.clear()
         self._flows.append(flows)
         for flow in flows:
             self._spawn(self._receive(flow))
@@ -116,6 +132,9 @@ class TcpProxy:
             due, data = await flow.chunks.get()
             await flow.moves.wait()
             await asyncio.sleep(due - self._loop.time())
+            if self._drops_replies and any(flow is reply for _, reply in self._flows):
+                flow.sink.transport.abort()
+                return
             if not data:
                 flow.sink.close()
                 return
@@ -135,6 +154,10 @@ class TcpProxy:
     async def _stall(self) -> None:
         for flow in (it for pair in self._flows for it in pair):
             flow.moves.clear()
+
+    async def _let_go(self) -> None:
+        for flow in (it for pair in self._flows for it in pair):
+            flow.moves.set()
 
     async def _forge(self, data: bytes) -> None:
         for _, towards_client in self._flows:

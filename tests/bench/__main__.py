@@ -39,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args(arguments)
     world = World(testbed=Testbed.from_environment(), quick=asked.quick)
+    load = os.getloadavg()[0]
+    _say(f"{os.cpu_count()} cores; load before: {load:.1f}, and every bit of it shows below")
     figures: list[Figure] = []
     broken: list[str] = []
     for name, benchmark in BENCHMARKS.items():
@@ -53,17 +55,20 @@ def main(arguments: Sequence[str]) -> int:
         _say(f"{name}: {time.monotonic() - began:.0f} s")
     sys.stdout.write(f"\n{table(figures)}\n")
     if asked.json:
-        text = json.dumps(_report(figures, broken, quick=asked.quick), indent=2)
+        text = json.dumps(_report(figures, broken, quick=asked.quick, load=load), indent=2)
         asked.json.write_text(f"{text}\n", encoding="utf-8")
     return 1 if broken else 0
 
 
-def _report(figures: Sequence[Figure], broken: Sequence[str], *, quick: bool) -> dict[str, object]:
+def _report(
+    figures: Sequence[Figure], broken: Sequence[str], *, quick: bool, load: float
+) -> dict[str, object]:
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "cores": os.cpu_count(),
             "system": platform.platform(),
+            "load_before": load,
             "python": platform.python_version(),
         },
         "quick": quick,

@@ -139,7 +139,7 @@ def _hold_array(world: World, names: list[str]) -> str:
 
 
 def _load(world: World, bridge: MeasuredBridge, calls: SlurmCalls) -> _Load:
-    seconds = 16 if world.quick else 60
+    seconds = 16 if world.quick else 45
     bridge.start()
     # From one look to the next: what it costs to begin is told by `restart`.
     _wait(lambda: calls.counted().get("squeue", 0) >= 1)

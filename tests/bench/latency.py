@@ -50,7 +50,7 @@ def latency(world: World) -> Iterator[Figure]:
         )
         if world.quick
         else (
-            _Round(at_once=1, times=10, shortest_s=1, longest_s=4),
+            _Round(at_once=1, times=6, shortest_s=1, longest_s=4),
             _Round(at_once=100, times=1, shortest_s=20, longest_s=60),
         )
     )

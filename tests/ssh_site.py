@@ -69,7 +69,7 @@ def keygen(*arguments: str) -> None:
 class Sshd:
     """An sshd on loopback for one user, who comes with the key `client`; root starts it."""
 
-    def __init__(self, folder: Path, user: str, *options: str) -> None:
+    def __init__(self, folder: Path, user: str, *options: str, sftp: str = "internal-sftp") -> None:
         """`options` are lines of sshd_config(5) that come before the usual ones, and win."""
         self.folder = folder
         self.user = user
@@ -93,7 +93,7 @@ class Sshd:
                     "AuthenticationMethods publickey",
                     "UsePAM no",
                     "StrictModes no",
-                    "Subsystem sftp internal-sftp",
+                    f"Subsystem sftp {sftp}",
                     "",
                 )
             ),
@@ -144,6 +144,20 @@ class Sshd:
         """End every connection as a crash would: the processes that serve them are killed."""
         assert self._process is not None
         _kill([it for it in descendants(self._process.pid) if _name(it).startswith("sshd")])
+
+    def plain(self, command: str, *, stdin: str = "") -> str:
+        """What ssh(1) prints of a command, with all that comes before and after it."""
+        options = ("BatchMode=yes", f"UserKnownHostsFile={self.known_hosts}", "IdentitiesOnly=yes")
+        argv = ["ssh", "-F", os.devnull, "-i", str(self.client), "-p", str(self.port)]
+        argv += [word for option in options for word in ("-o", option)]
+        return subprocess.run(
+            [*argv, f"{self.user}@127.0.0.1", command],
+            check=True,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        ).stdout
 
     def _listens(self) -> bool:
         assert self._process is not None

@@ -14,8 +14,10 @@ from bridge.adapters.ssh.sftp import Sftp
 from bridge.adapters.ssh.slots import Slots
 from bridge.core.errors import UnavailableError
 
-PAUSES = (0.05, 0.2, 0.5)
+PAUSES = (0.02, 0.1, 0.3, 0.6, 1, 1, 1)
 """Seconds between attempts: the server may not have noticed yet that a channel is closed."""
+MOST_REFUSALS = 3
+"""After so many, while others of ours are open, the server does not take as many as we thought."""
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -81,7 +83,7 @@ class Link:
                 self._slots.keep(sftp)
             else:
                 sftp.close()
-                self._slots.give_back()
+                self._slots.closed()
 
     def _open_sftp(self, deadline: float) -> Sftp:
         channel = self._open(deadline)
@@ -95,33 +97,41 @@ class Link:
 
     def _open(self, deadline: float) -> Channel:
         """A channel with its slot; waits for others to end when the server takes no more."""
-        attempts = 0
         while self._slots.take(deadline):
+            try:
+                channel = self._try_to_open(deadline)
+            except BaseException:
+                self._slots.give_up()
+                raise
+            if channel is not None:
+                self._slots.opened()
+                return channel
+            self._slots.learn()
+        raise UnavailableError(f"{self._name} takes no more channels at once than are open")
+
+    def _try_to_open(self, deadline: float) -> Channel | None:
+        """A channel; None when the server refuses one while others of ours are open."""
+        for refusals, pause in enumerate(PAUSES, start=1):
             try:
                 return self._transport.open_session(timeout=max(deadline - monotonic(), 0.1))
             except (SSHException, EOFError, OSError) as error:
-                attempts += 1
-                self._make_way(error, attempts)
-        raise UnavailableError(f"{self._name} takes no more channels at once than are open")
-
-    def _make_way(self, error: Exception, attempts: int) -> None:
-        """What to do about a refused channel, whose slot is given back."""
-        if not self.is_alive:
-            self._slots.give_back()
-            raise UnavailableError(f"{self._name}: the connection is lost: {error}") from error
-        if self._slots.make_room() or attempts <= len(PAUSES):
-            self._slots.give_back()
-            sleep(PAUSES[min(attempts, len(PAUSES)) - 1])
-        elif not self._slots.refused():
-            # None of ours is open, but perhaps commands that we gave up still run there and count.
-            # A new connection has the whole number again.
-            log.warning("ssh_channel_refused", server=self._name, words=str(error))
-            self.close()
-            raise UnavailableError(f"{self._name} takes no channel: {error}") from error
+                refusal = error
+            if not self.is_alive:
+                words = f"{self._name}: the connection is lost: {refusal}"
+                raise UnavailableError(words) from refusal
+            others_are_open = self._slots.refused()
+            if (others_are_open and refusals >= MOST_REFUSALS) or monotonic() + pause > deadline:
+                return None
+            sleep(pause)
+        # None of ours is open, but perhaps commands that we gave up still run there and count.
+        # A new connection has the whole number again.
+        log.warning("ssh_channel_refused", server=self._name)
+        self.close()
+        raise UnavailableError(f"{self._name} takes no channel")
 
     def _end(self, channel: Channel) -> None:
         _close(channel)
-        self._slots.give_back()
+        self._slots.closed()
 
     def _beat(self) -> None:
         """Asks for a sign of life; paramiko's own keep-alive does not wait for the answer."""

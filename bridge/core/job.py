@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from itertools import takewhile
-from typing import NewType
+from typing import Literal, NewType
 
 from bridge.core.failure import FailureReason
 
@@ -85,6 +85,15 @@ class RetryWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A signal before the time is up, so that a job can save what it has."""
+
+    signal: Literal["USR1", "USR2"]
+    seconds_before: int
+    """Slurm may send it up to a minute earlier (sbatch(1), --signal)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """A job that was understood: every field checked for form, none yet against a site's rules."""
 
@@ -101,6 +110,7 @@ class JobSpec:
     labels: tuple[tuple[str, str], ...] = ()
     user: str | None = None
     retry: RetryWish | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from bridge.core.errors import Problem
 from bridge.core.job import JobSpec, Mount
-from bridge.core.placement import place
+from bridge.core.placement import granted, place
+from bridge.core.quantity import write_walltime
 from bridge.core.site import Site
 
 
@@ -75,6 +76,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
         *_mount_problems(spec, site),
         *place(spec.resources, site).problems,
         *_retry_problems(spec, site),
+        *_checkpoint_problems(spec, site),
     )
 
 
@@ -108,6 +110,18 @@ def _mount_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
 
 def _is_below(mount: Mount, root: str) -> bool:
     return PurePosixPath(mount.source).is_relative_to(root)
+
+
+def _checkpoint_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    given = granted(spec.resources, site, place(spec.resources, site).profile)
+    if spec.checkpoint is None or given.walltime is None:
+        return
+    if timedelta(seconds=spec.checkpoint.seconds_before) >= given.walltime:
+        yield Problem(
+            where="checkpoint.seconds_before",
+            what=f"{spec.checkpoint.seconds_before} s before the end is no time after the start: "
+            f"the job has {write_walltime(given.walltime)}",
+        )
 
 
 def _retry_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:

@@ -14,7 +14,15 @@ from jinja2 import (
 from markupsafe import Markup
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
-from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, submission_tag
+from bridge.core.job import (
+    ArgumentList,
+    Checkpoint,
+    Command,
+    JobKind,
+    JobSpec,
+    Mount,
+    submission_tag,
+)
 from bridge.core.placement import granted, place
 from bridge.core.quantity import write_walltime
 from bridge.core.settings import SiteSettings
@@ -61,6 +69,8 @@ class ScriptJob:
     gpus: int
     memory_mib: int | None
     walltime: str
+    signal: str | None
+    """What sbatch's --signal wants: which, to this script, how many seconds before the end."""
     partition: str | None
     qos: str | None
     account: str | None
@@ -152,11 +162,18 @@ def _script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int
         gpus=given.gpus,
         memory_mib=given.memory_mib,
         walltime=write_walltime(given.walltime or site.defaults.walltime),
+        signal=_signal(spec.checkpoint),
         partition=given.partition,
         qos=given.qos,
         account=given.account,
         constraint=given.constraint,
     )
+
+
+def _signal(checkpoint: Checkpoint | None) -> str | None:
+    if checkpoint is None:
+        return None
+    return f"B:{checkpoint.signal}@{checkpoint.seconds_before}"
 
 
 def _gpu_flag(spec: JobSpec, site: Site, profile: Profile | None) -> str | None:

@@ -87,7 +87,7 @@ WRITTEN_BY_US = frozenset(
         "account", "array", "chdir", "comment", "constraint", "cpus-per-task", "error", "export",
         "get-user-env", "gpus-per-node", "image", "input", "job-name", "kill-on-invalid-dep", "mem",
         "module", "no-requeue", "nodes", "ntasks", "open-mode", "output", "parsable", "partition",
-        "qos", "requeue", "test-only", "time", "volume", "wait", "wrap",
+        "qos", "requeue", "signal", "test-only", "time", "volume", "wait", "wrap",
     }
 )  # fmt: skip
 """Options that a site may not add as a directive: they have a place, or a value, of their own."""

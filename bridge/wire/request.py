@@ -25,6 +25,7 @@ from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.failure import FailureReason
 from bridge.core.job import (
     ArgumentList,
+    Checkpoint,
     JobId,
     JobKind,
     JobSpec,
@@ -155,6 +156,17 @@ class RetryMessage(_Model):
     )
 
 
+class CheckpointMessage(_Model):
+    """A signal to the job before its time is up, so that it can save what it has."""
+
+    signal: Literal["USR1", "USR2"] = Field(
+        default="USR1", description="what the process in the container gets"
+    )
+    seconds_before: int = Field(
+        ge=10, le=65_535, description="Slurm may send it up to a minute earlier still"
+    )
+
+
 class JobMessage(_Model):
     """A job message, version 1."""
 
@@ -199,6 +211,9 @@ class JobMessage(_Model):
     user: Name | None = Field(default=None, description="who wants the job, for people")
     retry: RetryMessage | None = Field(
         default=None, description="what to do when the job fails; the site's rules without it"
+    )
+    checkpoint: CheckpointMessage | None = Field(
+        default=None, description="a signal before the time is up; none without it"
     )
 
 
@@ -268,7 +283,14 @@ def _spec(message: JobMessage) -> JobSpec:
         labels=tuple(message.labels.items()),
         user=message.user,
         retry=_retry(message.retry),
+        checkpoint=_checkpoint(message.checkpoint),
     )
+
+
+def _checkpoint(message: CheckpointMessage | None) -> Checkpoint | None:
+    if message is None:
+        return None
+    return Checkpoint(signal=message.signal, seconds_before=message.seconds_before)
 
 
 def _retry(message: RetryMessage | None) -> RetryWish | None:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,16 @@ from testbed import CHECKOUT, Testbed
 from unit.script_jobs import EVIL, deployment, fit_for, several_nodes, training, with_runtime
 
 from bridge.core.errors import InvalidRequestError
-from bridge.core.job import ArgumentList, Command, JobId, JobKind, JobSpec, Mount, Resources
+from bridge.core.job import (
+    ArgumentList,
+    Checkpoint,
+    Command,
+    JobId,
+    JobKind,
+    JobSpec,
+    Mount,
+    Resources,
+)
 from bridge.core.site import Runtime, job_folder, spool_folder
 from bridge.script import job_files
 from bridge.sites import load_site
@@ -321,6 +331,18 @@ def test_a_signal_to_the_script_reaches_the_container(desk: Desk, signal: str) -
     assert desk.end_of(slurm_id) == Ended(state="FAILED", exit_code="3:0")
     assert desk.printed(spec, "artifacts/got") == f"{signal}\n"
     assert desk.marks(spec)["1.0.ended"][1] == "3"
+
+
+@pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SHIFTER], indirect=True)
+def test_a_training_saves_its_work_when_slurm_says_that_the_time_will_be_up(desk: Desk) -> None:
+    """Slurm looks every half minute whose time is near."""
+    spec = desk.shell(
+        "trap 'echo epoch 3 >artifacts/saved; exit 0' USR1; while :; do sleep 0.2; done",
+        resources=Resources(walltime=timedelta(minutes=2)),
+        checkpoint=Checkpoint(signal="USR1", seconds_before=119),
+    )
+    assert desk.run(spec) == Ended(state="COMPLETED", exit_code="0:0")
+    assert desk.printed(spec, "artifacts/saved") == "epoch 3\n"
 
 
 @with_every_runtime

@@ -4,7 +4,16 @@ import tempfile
 from dataclasses import replace
 from datetime import timedelta
 
-from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, Mount, Resources, ShellLine
+from bridge.core.job import (
+    ArgumentList,
+    Checkpoint,
+    JobId,
+    JobKind,
+    JobSpec,
+    Mount,
+    Resources,
+    ShellLine,
+)
 from bridge.core.settings import SiteSettings
 from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, Runtime
 from bridge.shipped import shipped
@@ -92,6 +101,7 @@ def training(image: str, mounted: str) -> JobSpec:
         resources=Resources(
             cpus_per_task=4, gpus=1, memory_mib=8192, walltime=timedelta(hours=2, minutes=30)
         ),
+        checkpoint=Checkpoint(signal="USR1", seconds_before=120),
     )
 
 

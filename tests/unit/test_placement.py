@@ -131,12 +131,12 @@ def test_what_fits_nowhere_is_told_why_the_nearest_profile_first() -> None:
             "walltime: 01:00:00 asked for, profile 'debug' allows at most 00:30:00"
         ),
         (
-            "resources: not in profile 'shared' either: nodes: 2 asked for, profile 'shared' allows "
-            "at most 1; gpus: 5 asked for, profile 'shared' allows at most 2"
+            "resources: not in profile 'shared' either: nodes: 2 asked for, profile 'shared' "
+            "allows at most 1; gpus: 5 asked for, profile 'shared' allows at most 2"
         ),
         (
-            "resources: not in profile 'regular' either: gpus: 5 asked for, profile 'regular' allows "
-            "at most 4"
+            "resources: not in profile 'regular' either: gpus: 5 asked for, profile 'regular' "
+            "allows at most 4"
         ),
         (
             "resources: not in profile 'preempt' either: walltime: 01:00:00 asked for, profile "

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.builders import job_spec, site
 
-from bridge.core.job import Mount, Resources
+from bridge.core.job import Checkpoint, Mount, Resources
 from bridge.core.policy import LookPolicy, admission_problems, back_off, next_look
 from bridge.core.site import (
     BindRoot,
@@ -234,3 +234,14 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "resources.nodes",
         "resources.qos",
     ]
+
+
+def test_a_checkpoint_comes_after_the_start() -> None:
+    early = Checkpoint(signal="USR1", seconds_before=3600)
+    assert refusals(checkpoint=early) == [
+        (
+            "checkpoint.seconds_before: 3600 s before the end is no time after the start: "
+            "the job has 01:00:00"
+        )
+    ]
+    assert refusals(checkpoint=early, resources=Resources(walltime=timedelta(hours=2))) == []

@@ -120,7 +120,7 @@ def test_params_as_deep_as_a_message_may_be_are_written() -> None:
 def test_the_fields_of_the_public_message_are_these() -> None:
     assert list(JobMessage.model_json_schema()["properties"]) == [
         "version", "job_id", "site", "name", "kind", "image", "command", "params", "env",
-        "mounts", "resources", "labels", "user", "retry",
+        "mounts", "resources", "labels", "user", "retry", "checkpoint",
     ]  # fmt: skip
     assert list(MountMessage.model_json_schema()["properties"]) == ["source", "target", "read_only"]
     assert list(ResourcesMessage.model_json_schema()["properties"]) == [

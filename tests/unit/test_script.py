@@ -15,7 +15,7 @@ from unit.script_jobs import (
 )
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError
-from bridge.core.job import ArgumentList, JobSpec, Mount, Resources, ShellLine
+from bridge.core.job import ArgumentList, Checkpoint, JobSpec, Mount, Resources, ShellLine
 from bridge.core.settings import SiteSettings
 from bridge.core.site import Limits, Profile, Runtime
 from bridge.script import job_files, render
@@ -118,6 +118,14 @@ def test_further_options_of_the_runtime_come_before_the_image() -> None:
     script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
     at = script.index("    --workdir")
     assert script[at + 1 : at + 3] == ["    '/tmp/a b'", f"    {IMAGE}"]
+
+
+def test_a_checkpoint_is_a_signal_to_the_script_before_the_end() -> None:
+    asked = Checkpoint(signal="USR2", seconds_before=300)
+    settings = shipped_site("testbed")
+    script = lines(render(replace(deployment(IMAGE), checkpoint=asked), settings, 1))
+    assert "#SBATCH --signal=B:USR2@300" in script
+    assert "--signal=B" not in render(deployment(IMAGE), settings, 1)
 
 
 PROFILES = (

@@ -78,23 +78,32 @@ class SiteBridge:
 
     def start(self, **variables: str) -> None:
         """Run the daemon, and wait until it takes jobs."""
-        began = self._log_size()
-        self._launch(self.command("run", str(self.site_file), "--log-level", "debug", **variables))
+        began = self.log.stat().st_size if self.log.exists() else 0
+        self.launch(**variables)
         self.wait_until(lambda: "consuming" in self.logged(began), "the daemon consumes")
 
-    def start_crashing(self, point: str, nth: int = 1) -> None:
+    def launch(self, **variables: str) -> None:
+        """Run the daemon, and wait for nothing."""
+        self._launch(self.command("run", str(self.site_file), "--log-level", "debug", **variables))
+
+    def start_crashing(self, point: str, nth: int, armed_by: str) -> None:
         """Run the daemon so that it dies at a point, see fault/crashing_daemon.py."""
         program = self._testbed.folder / "crashing_daemon.py"
         shutil.copyfile(CHECKOUT / "tests" / "fault" / "crashing_daemon.py", program)
         program.chmod(0o644)
         python = self._testbed.bridge_command.with_name("python")
-        argv = [str(python), str(program), str(self.site_file), point, str(nth)]
+        argv = [str(python), str(program), str(self.site_file), point, str(nth), armed_by]
         self._launch(self._testbed.as_user(argv, environment=self._environment))
 
     def wait_for_death(self, patience: timedelta = PATIENCE) -> int:
         """Wait until the daemon has ended by itself; its return code as subprocess has it."""
         process, self._process = self.process, None
-        return process.wait(patience.total_seconds())
+        try:
+            return process.wait(patience.total_seconds())
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the daemon in good order; its exit code."""
@@ -214,9 +223,6 @@ class SiteBridge:
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
-
-    def _log_size(self) -> int:
-        return self.log.stat().st_size if self.log.exists() else 0
 
     def _write_site(self, base: str, configure: Callable[[Configuration], None]) -> None:
         text = (CHECKOUT / "site_configs" / base).read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
-"""The daemon, made to die by SIGKILL at a named point: `crashing_daemon.py SITE.yaml POINT NTH`.
+"""The daemon, made to die by SIGKILL: `crashing_daemon.py SITE.yaml POINT NTH ARMED_BY`.
 
 POINT is `<part of the World>.<method>:before` or `:after`, such as `scheduler.submit:after`. The
-process dies at the NTH of those calls, counted from the first `journal.admit` on: what happens
-while there is no job yet says little. It is the daemon of `hpc-bridge run` in all else.
+process dies at the NTH of those calls, counted from the first call of the point ARMED_BY on, or
+from its start where that is `start`. It is the daemon of `hpc-bridge run` in all else.
 """
 
 import os
@@ -17,22 +17,23 @@ from bridge.cli.logs import configure_logging
 from bridge.sites import load_site
 from bridge.wiring import World, open_daemon
 
-ARMED_BY = "journal.admit:before"
+START = "start"
 
 
 class Tripwire:
     """Counts the calls of the point, and ends the process at the last one."""
 
-    def __init__(self, point: str, nth: int) -> None:
+    def __init__(self, point: str, nth: int, armed_by: str) -> None:
         self._point = point
         self._left = nth
-        self._is_armed = False
+        self._armed_by = armed_by
+        self._is_armed = armed_by == START
         self._lock = threading.Lock()
 
     def pass_by(self, point: str) -> None:
         """Somebody is at a point."""
         with self._lock:
-            self._is_armed = self._is_armed or point == ARMED_BY
+            self._is_armed = self._is_armed or point == self._armed_by
             if not self._is_armed or point != self._point:
                 return
             self._left -= 1
@@ -80,10 +81,10 @@ def check(point: str) -> None:
         raise ValueError(f"{point!r} is no point of the World")
 
 
-def main(site_file: str, point: str, nth: str) -> None:
+def main(site_file: str, point: str, nth: str, armed_by: str) -> None:
     """Serve the site until the point is reached."""
     check(point)
-    tripwire = Tripwire(point, int(nth))
+    tripwire = Tripwire(point, int(nth), armed_by)
     configure_logging(as_json=False, level="debug")
     settings = load_site(Path(site_file), os.environ)
     with open_daemon(settings, dress=lambda world: dress(world, tripwire)) as daemon:

@@ -1,0 +1,70 @@
+"""The daemon is killed while sbatch runs; sbatch lives on, and the job is run once all the same."""
+
+from pathlib import Path
+
+import pytest
+from job_load import JobLoad, quick
+from site_bridge import Configuration, OpenBridge, SiteBridge
+from stand_in import found_first, stand_in
+from testbed import Testbed
+
+SLOW = """\
+#!/bin/sh
+# Takes its time before and after, as long as there are files that say how many seconds.
+touch '{folder}/begun'
+[ ! -e '{folder}/before' ] || sleep "$(cat '{folder}/before')"
+{real} "$@"
+code=$?
+touch '{folder}/submitted'
+[ ! -e '{folder}/after' ] || sleep "$(cat '{folder}/after')"
+exit $code
+"""
+
+
+@pytest.fixture
+def site(open_bridge: OpenBridge, testbed: Testbed, user_folder: Path) -> SiteBridge:
+    def configure(configuration: Configuration) -> None:
+        quick(configuration)
+        found_first(user_folder, testbed)(configuration)
+
+    stand_in(user_folder, testbed, "sbatch", SLOW)
+    return open_bridge(configure)
+
+
+def kill_during_sbatch(site: SiteBridge, load: JobLoad, *, slow: str, seconds: int) -> list[str]:
+    """Two jobs whose sbatch outlives the daemon; the next sbatch will be quick again."""
+    (site.folder / slow).write_text(str(seconds), encoding="utf-8")
+    jobs = [load.send(exit_code=7), load.send(seconds=1)]
+    told = "begun" if slow == "before" else "submitted"
+    site.wait_until((site.folder / told).exists, "sbatch runs")
+    for job_id in jobs:
+        site.wait_until((site.folder / job_id / "attempt-1.sbatch").exists, "all are submitted")
+    site.kill()
+    (site.folder / slow).unlink()
+    return jobs
+
+
+@pytest.mark.parametrize(("slow", "seconds"), [("before", 2), ("after", 6)])
+def test_a_job_that_sbatch_submits_for_a_dead_daemon_is_found(
+    site: SiteBridge, slow: str, seconds: int
+) -> None:
+    load = JobLoad(site)
+    kill_during_sbatch(site, load, slow=slow, seconds=seconds)
+    site.start()
+    load.check()
+
+
+def test_a_job_that_sbatch_submits_long_after_the_daemon_is_dead_runs_once(
+    site: SiteBridge,
+) -> None:
+    load = JobLoad(site)
+    jobs = kill_during_sbatch(site, load, slow="before", seconds=15)
+    site.start()
+    load.check(doubled=jobs)
+    first = [it for it in load.slurm_jobs() if any(job_id in it for job_id in jobs)]
+    assert first
+    site.wait_until(
+        lambda: any(len(ids) > 1 for ids in load.slurm_jobs().values()), "sbatch comes late"
+    )
+    site.wait_until(lambda: not load.queued(), "its jobs end")
+    load.check(doubled=jobs)

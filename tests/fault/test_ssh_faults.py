@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from site_bridge import Configuration, OpenBridge
 from slurm_site import a_script, a_tag, eventually
 from ssh_site import (
     PATIENCE_SECONDS,
@@ -197,6 +199,43 @@ def test_folders_are_taken_up_again_after_a_cut(
 
     assert eventually(create)
     assert (user_folder / "root" / JOB / "job.json").read_text() == "new"
+
+
+def test_jobs_of_a_connection_that_is_cut_again_and_again_run_each_once(
+    testbed: Testbed, open_sshd: OpenSshd, open_bridge: OpenBridge
+) -> None:
+    sshd = open_sshd()
+    shutil.chown(sshd.client, testbed.user)
+
+    def through_ours(configuration: Configuration) -> None:
+        configuration["scheduler"]["access"] |= {
+            "port": sshd.port,
+            "key_file": str(sshd.client),
+            "known_hosts_file": str(sshd.known_hosts),
+        }
+        configuration["containers"]["bind_roots"][0]["read_only"] = False
+        # What is uncertain is looked up after this time.
+        configuration["scheduler"]["settle_time"] = "1s"
+
+    bridge = open_bridge(through_ours, base="testbed-ssh.yaml")
+    ran = bridge.folder / "ran"
+    ran.mkdir()
+    shutil.chown(ran, testbed.user)
+    mounts = [{"source": str(ran), "target": "/ran", "read_only": False}]
+    jobs = [
+        bridge.submit(bridge.job("sh", "-c", f"echo ran >>/ran/{number}", mounts=mounts))
+        for number in range(12)
+    ]
+    for _ in range(6):
+        sshd.cut()
+        time.sleep(1.5)
+    for job_id in jobs:
+        last = bridge.wait_for(job_id, {"finished", "failed", "cancelled"}, patience=2 * LONG)
+        assert last.data.event == "finished"
+    assert sorted((it.name, it.read_text()) for it in ran.iterdir()) == sorted(
+        (str(number), "ran\n") for number in range(12)
+    )
+    assert bridge.logged().count("ssh_connected") > 1
 
 
 # --- keys -----------------------------------------------------------------------------------------

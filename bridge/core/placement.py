@@ -51,6 +51,7 @@ def granted(asked: Resources, site: Site, profile: Profile | None) -> Resources:
         asked,
         profile=profile.name if profile else None,
         walltime=walltime,
+        memory_mib=defaults.memory_mib if asked.memory_mib is None else asked.memory_mib,
         partition=asked.partition or own.partition or defaults.partition,
         qos=asked.qos or own.qos or defaults.qos,
         account=asked.account or own.account or defaults.account,

@@ -72,6 +72,7 @@ def back_off(failures: int, *, first: timedelta, longest: timedelta, jitter: flo
 def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
     """Every reason for which this site does not take this job; empty when it does."""
     return (
+        *_user_problems(spec, site),
         *_image_problems(spec, site),
         *_mount_problems(spec, site),
         *place(spec.resources, site).problems,
@@ -80,9 +81,21 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
     )
 
 
+def _user_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    if not site.users or any(fnmatchcase(spec.user or "", it) for it in site.users):
+        return
+    if spec.user is None:
+        yield Problem(where="user", what=f"missing: {site.name} wants to know whose job it is")
+    else:
+        yield Problem(where="user", what=f"{spec.user!r} may not run jobs at {site.name}")
+
+
 def _image_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
     patterns = site.containers.images
-    if not any(fnmatchcase(spec.image, pattern) for pattern in patterns):
+    if ".." in spec.image.split("/"):
+        # A pattern such as /images/* would take /images/../home/somebody.
+        yield Problem(where="image", what=f"{spec.image!r} leads elsewhere: '..' is not accepted")
+    elif not any(fnmatchcase(spec.image, pattern) for pattern in patterns):
         accepted = ", ".join(patterns) or "none"
         yield Problem(
             where="image",

@@ -22,6 +22,12 @@ class Runtime(StrEnum):
     """No container, in a conda environment that the job's image names."""
 
 
+CACHE_VARIABLES: Mapping[Runtime, tuple[str, str]] = {
+    Runtime.APPTAINER: ("APPTAINER_CACHEDIR", "APPTAINER_TMPDIR"),
+    Runtime.SINGULARITY: ("SINGULARITY_CACHEDIR", "SINGULARITY_TMPDIR"),
+}
+"""What tells a runtime where its cache is and where it unpacks; the others are not told."""
+
 WITHOUT_CONTAINER = frozenset({Runtime.COMMAND, Runtime.CONDA})
 
 GPU_FLAGS: Mapping[Runtime, tuple[str, ...]] = {
@@ -81,6 +87,8 @@ class SlurmDefaults:
     qos: str | None = None
     account: str | None = None
     constraint: str | None = None
+    memory_mib: int | None = None
+    """Per node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,10 @@ class ContainerRules:
     """Further options of the runtime, written before the image or the command."""
     visible: tuple[str, ...] = ()
     """Folders that every container sees anyway, at the same path, such as Shifter's siteFs."""
+    cache: str | None = None
+    """Where the runtime keeps what it has fetched; None where it likes."""
+    scratch: str | None = None
+    """Where the runtime unpacks images; None where it likes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +139,8 @@ class Site:
     profiles: tuple[Profile, ...] = ()
     """In the order in which they are tried; without any, jobs get the defaults."""
     environment: tuple[tuple[str, str], ...] = ()
+    users: tuple[str, ...] = ()
+    """Patterns as in fnmatch(3) of who may run jobs; none means everybody."""
     most_attempts: int = 5
     """How often a failing job may be tried in all."""
     setup: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """From a job and a site to the files in the job's folder."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -26,7 +27,14 @@ from bridge.core.job import (
 from bridge.core.placement import granted, place
 from bridge.core.quantity import write_walltime
 from bridge.core.settings import SiteSettings
-from bridge.core.site import WITHOUT_CONTAINER, Profile, Site, job_folder, spool_folder
+from bridge.core.site import (
+    CACHE_VARIABLES,
+    WITHOUT_CONTAINER,
+    Profile,
+    Site,
+    job_folder,
+    spool_folder,
+)
 from bridge.script.bash_templates import BashTemplates
 from bridge.script.launcher import launcher
 from bridge.script.refusals import refusals
@@ -53,6 +61,8 @@ class ScriptJob:
     image: str
     command: tuple[str, ...]
     launcher: tuple[str, ...]
+    caches: tuple[tuple[str, str], ...]
+    """Variables that tell the runtime of folders, and these."""
     environment: tuple[tuple[str, str], ...]
     """For the container: the bridge's own names first, then the job's."""
     mounts: tuple[Mount, ...]
@@ -151,6 +161,7 @@ def _script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int
         image=spec.image,
         command=_words(spec.command),
         launcher=launcher(spec, site),
+        caches=tuple(_caches(site)),
         environment=(*_own_environment(spec, site, folder, attempt), *spec.environment),
         mounts=tuple(_mounts(spec, site, folder)),
         gpu_flag=_gpu_flag(spec, site, profile),
@@ -180,6 +191,14 @@ def _gpu_flag(spec: JobSpec, site: Site, profile: Profile | None) -> str | None:
     if not spec.resources.gpus:
         return None
     return (profile and profile.gpu_flag) or site.containers.gpu_flag
+
+
+def _caches(site: Site) -> Iterator[tuple[str, str]]:
+    containers = site.containers
+    names = CACHE_VARIABLES.get(containers.runtime, ())
+    for name, folder in zip(names, (containers.cache, containers.scratch), strict=False):
+        if folder is not None:
+            yield name, folder
 
 
 def _words(command: Command) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from bridge.core.quantity import write_walltime
-from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, Runtime
+from bridge.core.site import CACHE_VARIABLES, GPU_FLAGS, WITHOUT_CONTAINER, Runtime
 from bridge.sites.document import Document, Place
 from bridge.sites.model import LimitsSection, SiteFile
 
@@ -16,6 +16,8 @@ def report_contradictions(model: SiteFile, document: Document) -> None:
     _report_broker(model, document)
     _report_containers(model, document)
     _report_mounts(model, document)
+    _report_caches(model, document)
+    _report_memory(model, document)
     _report_work_root(model, document)
     _report_polling(model, document)
     _report_walltimes(model, document)
@@ -72,6 +74,23 @@ def _report_containers(model: SiteFile, document: Document) -> None:
         document.report(
             ("containers", "modules"),
             "is for shifter; modules of the host are loaded in setup: module load NAME",
+        )
+
+
+def _report_caches(model: SiteFile, document: Document) -> None:
+    containers = model.containers
+    if containers.runtime in CACHE_VARIABLES:
+        return
+    for field in ("cache", "scratch"):
+        if getattr(containers, field) is not None:
+            document.report(("containers", field), "is for apptainer and singularity")
+
+
+def _report_memory(model: SiteFile, document: Document) -> None:
+    given, most = model.defaults.memory, model.limits.memory
+    if given is not None and most is not None and given > most:
+        document.report(
+            ("defaults", "memory"), f"{given} MiB is more than the {most} MiB of limits.memory"
         )
 
 

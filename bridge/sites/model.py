@@ -213,6 +213,16 @@ class ContainersSection(_Model):
         "are not mounted again: Shifter's siteFs, or `bind path` of apptainer.conf. Charliecloud "
         "mounts what stands here, and the image needs the place for it",
     )
+    cache: PlainPath | None = Field(
+        default=None,
+        description="where Apptainer or Singularity keeps what it has fetched, as seen by the "
+        "nodes; made when missing",
+    )
+    scratch: PlainPath | None = Field(
+        default=None,
+        description="where Apptainer or Singularity unpacks images, such as a folder of the "
+        "nodes' own disks; made when missing",
+    )
 
 
 class DefaultsSection(_Model):
@@ -223,6 +233,7 @@ class DefaultsSection(_Model):
     qos: SlurmWord | None = Field(default=None, description="sbatch --qos")
     account: SlurmWord | None = Field(default=None, description="sbatch --account")
     constraint: SlurmWord | None = Field(default=None, description="sbatch --constraint")
+    memory: Memory | None = Field(default=None, description="sbatch --mem, per node")
 
 
 class ChoicesSection(_Model):
@@ -336,6 +347,12 @@ class SiteFile(_Model):
     defaults: DefaultsSection
     choices: ChoicesSection = Field(default_factory=ChoicesSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    users: list[Line] = Field(
+        default_factory=list,
+        description="patterns as in fnmatch(3): a job's `user` must match one of them; none for "
+        "everybody. Who sends messages can write any name there: RabbitMQ's own permissions say "
+        "who may send",
+    )
     profiles: dict[ProfileName, ProfileSection] = Field(default_factory=dict)
     environment: dict[EnvironmentName, Text] = Field(
         default_factory=dict,

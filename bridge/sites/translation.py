@@ -110,6 +110,7 @@ def _site(model: SiteFile) -> Site:
             qos=model.defaults.qos,
             account=model.defaults.account,
             constraint=model.defaults.constraint,
+            memory_mib=model.defaults.memory,
         ),
         choices=Choices(
             partitions=tuple(model.choices.partitions),
@@ -119,6 +120,7 @@ def _site(model: SiteFile) -> Site:
         ),
         limits=_limits(model.limits),
         profiles=tuple(_profile(name, it) for name, it in model.profiles.items()),
+        users=tuple(model.users),
         environment=tuple(model.environment.items()),
         setup=tuple(model.setup.splitlines()),
         directives=tuple(model.directives),
@@ -163,4 +165,6 @@ def _containers(model: SiteFile) -> ContainerRules:
         launcher=tuple(containers.launcher),
         options=tuple(containers.options),
         visible=tuple(containers.visible),
+        cache=containers.cache,
+        scratch=containers.scratch,
     )

@@ -100,6 +100,29 @@ def test_the_case_of_an_image_matters() -> None:
     assert refusals(image="/IMAGES/a.sif")
 
 
+@pytest.mark.parametrize("image", ["/images/../tmp/own.sif", "/images/../a.sif", ".."])
+def test_an_image_does_not_lead_out_of_where_it_seems_to_be(image: str) -> None:
+    """The pattern /images/*.sif would take it."""
+    assert refusals(image=image) == [f"image: {image!r} leads elsewhere: '..' is not accepted"]
+
+
+def test_dots_in_an_images_name_lead_nowhere() -> None:
+    assert refusals(image="/images/a..b.sif") == []
+
+
+@pytest.mark.parametrize("user", ["alice", "bob@als"])
+def test_a_site_takes_jobs_of_the_users_it_names(user: str) -> None:
+    assert refusals(at=site(users=("alice", "*@als")), user=user) == []
+    assert refusals(user=user) == []
+
+
+def test_a_site_takes_no_jobs_of_others_when_it_names_users() -> None:
+    named = site(users=("alice", "*@als"))
+    assert refusals(at=named, user="Alice") == ["user: 'Alice' may not run jobs at testbed"]
+    assert refusals(at=named, user=None) == ["user: missing: testbed wants to know whose job it is"]
+    assert refusals(at=site(users=("*",)), user=None) == []
+
+
 ROOTS = site(
     containers=ContainerRules(
         runtime=Runtime.APPTAINER,

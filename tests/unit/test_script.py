@@ -128,6 +128,29 @@ def test_a_checkpoint_is_a_signal_to_the_script_before_the_end() -> None:
     assert "--signal=B" not in render(deployment(IMAGE), settings, 1)
 
 
+@pytest.mark.parametrize("runtime", [Runtime.APPTAINER, Runtime.SINGULARITY])
+def test_the_runtime_is_told_where_its_caches_are(runtime: Runtime) -> None:
+    settings = site_with(runtime)
+    containers = replace(settings.site.containers, cache="/c", scratch="/tmp/x")
+    site = replace(settings.site, containers=containers)
+    script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
+    at = script.index("mkdir -p -m 700 -- /c")
+    assert script[at + 1 : at + 4] == [
+        f"export {runtime.upper()}_CACHEDIR=/c",
+        "mkdir -p -m 700 -- /tmp/x",
+        f"export {runtime.upper()}_TMPDIR=/tmp/x",
+    ]
+
+
+def test_the_sites_default_memory_is_for_jobs_that_ask_for_none() -> None:
+    settings = shipped_site("testbed")
+    defaults = replace(settings.site.defaults, memory_mib=512)
+    settings = replace(settings, site=replace(settings.site, defaults=defaults))
+    assert "#SBATCH --mem=512M" in lines(render(deployment(IMAGE), settings, 1))
+    asked = replace(deployment(IMAGE), resources=Resources(memory_mib=100))
+    assert "#SBATCH --mem=100M" in lines(render(asked, settings, 1))
+
+
 PROFILES = (
     Profile(name="small", partition="cpu", limits=Limits(gpus=0, walltime=timedelta(hours=12))),
     Profile(name="amd", partition="gpu", qos="debug", constraint="mi100", gpu_flag="--rocm"),

@@ -163,7 +163,7 @@ def test_an_unknown_field_that_resembles_none_is_told_what_there_is(folder: Path
     [told] = mistakes(folder, SMALLEST + "  colour: red\n")
     assert told == (
         "site.yaml:17: defaults.colour: unknown field; accepted here: "
-        "walltime, partition, qos, account, constraint"
+        "walltime, partition, qos, account, constraint, memory"
     )
 
 

@@ -1,0 +1,42 @@
+"""Who may run jobs, what they get by default, and where caches are, in the site's YAML file."""
+
+from pathlib import Path
+
+import pytest
+from unit.site_files import SMALLEST, load, mistakes
+
+RULES = (
+    SMALLEST.replace("apptainer\n", "apptainer\n  cache: /c/a\n  scratch: /tmp/b\n")
+    + """\
+  memory: 4G
+users: [alice, "*@als.example"]
+"""
+)
+
+
+def test_all_rules_arrive(folder: Path) -> None:
+    site = load(folder, RULES).site
+    assert site.users == ("alice", "*@als.example")
+    assert site.defaults.memory_mib == 4096
+    assert (site.containers.cache, site.containers.scratch) == ("/c/a", "/tmp/b")
+
+
+def test_without_rules_everybody_may_and_slurm_decides(folder: Path) -> None:
+    site = load(folder, SMALLEST).site
+    assert site.users == ()
+    assert site.defaults.memory_mib is None
+    assert (site.containers.cache, site.containers.scratch) == (None, None)
+
+
+@pytest.mark.parametrize("runtime", ["shifter", "podman-hpc", "charliecloud", "command", "conda"])
+def test_other_runtimes_are_not_told_of_caches(runtime: str, folder: Path) -> None:
+    assert mistakes(folder, RULES.replace("apptainer", runtime)) == [
+        "site.yaml:13: containers.cache: is for apptainer and singularity",
+        "site.yaml:14: containers.scratch: is for apptainer and singularity",
+    ]
+
+
+def test_the_default_memory_keeps_to_the_limit(folder: Path) -> None:
+    assert mistakes(folder, RULES + "limits: {memory: 1G}\n") == [
+        "site.yaml:19: defaults.memory: 4096 MiB is more than the 1024 MiB of limits.memory"
+    ]

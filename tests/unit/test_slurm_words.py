@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.adapters.slurm.words import TABLE, Verdict, said, verdict
+from bridge.core.slurm_words import TABLE, Verdict, said, verdict
 
 UNCERTAIN = (
     "Unable to contact slurm controller (send failure)",
@@ -82,6 +82,7 @@ UNAVAILABLE = (
     "Required node not available (down, drained or reserved)",
     "Unable to process configuration file",
     "Could not establish a configuration source",
+    "Incompatible versions of client and server code",
 )
 EXPECTED = [
     (text, expected)

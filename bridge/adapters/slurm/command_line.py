@@ -21,11 +21,11 @@ from bridge.adapters.slurm.commands import (
     scancel_argv,
     squeue_argv,
 )
-from bridge.adapters.slurm.words import Verdict, verdict
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import Sighting
 from bridge.core.job import SlurmId, SubmissionTag, slurm_order
 from bridge.core.settings import SchedulerSettings
+from bridge.core.slurm_words import Verdict, verdict
 from bridge.ports import Completed, Runner
 
 IDS_AT_ONCE = 300

@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bridge.adapters.slurm.words import ACCOUNTING_IS_OFF, UNKNOWN_USER, Verdict, said, verdict
 from bridge.core.errors import (
-    SiteFullError,
     SubmissionRefusedError,
     SubmissionUncertainError,
     UnavailableError,
@@ -15,6 +13,14 @@ from bridge.core.errors import (
 from bridge.core.facts import Sighting
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.slurm_state import FINAL, Meaning, meaning, read_state
+from bridge.core.slurm_words import (
+    ACCOUNTING_IS_OFF,
+    UNKNOWN_USER,
+    Verdict,
+    failed_submission,
+    said,
+    verdict,
+)
 from bridge.ports import Completed
 
 DELIMITER = "\x1f"
@@ -73,20 +79,9 @@ def read_sbatch(answer: Completed) -> SlurmId:
         raise SubmissionUncertainError(f"sbatch did not end in time: {words}")
     if code in _NOT_FOUND:
         raise UnavailableError(f"sbatch cannot be started: {words}")
-    match verdict(answer.stderr):
-        case Verdict.UNAVAILABLE | Verdict.AUTHENTICATION:
-            raise UnavailableError(words)
-        case Verdict.SITE_FULL:
-            raise SiteFullError(words)
-        case Verdict.REFUSED:
-            raise SubmissionRefusedError(words)
-        case None if code == _BAD_OPTION:
-            raise SubmissionRefusedError(words or "sbatch does not accept an option of the script")
-        case _:
-            raise SubmissionUncertainError(
-                words or f"sbatch ended with {code} and no word",
-                is_understood=verdict(answer.stderr) is Verdict.UNCERTAIN,
-            )
+    if code == _BAD_OPTION and verdict(answer.stderr) is None:
+        raise SubmissionRefusedError(words or "sbatch does not accept an option of the script")
+    raise failed_submission(answer.stderr, words or f"sbatch ended with {code} and no word")
 
 
 def _submitted_id(answer: Completed) -> SlurmId:

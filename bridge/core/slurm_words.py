@@ -6,6 +6,14 @@ The texts are those of slurm_strerror(3) and of sbatch itself, the same from 22.
 import re
 from enum import StrEnum
 
+from bridge.core.errors import (
+    BridgeError,
+    SiteFullError,
+    SubmissionRefusedError,
+    SubmissionUncertainError,
+    UnavailableError,
+)
+
 MOST_WORDS = 2000
 # Characters of Slurm's words that are handed on: enough for every real error, and bounded.
 
@@ -91,6 +99,7 @@ TABLE: tuple[tuple[str, Verdict], ...] = (
     ("Required node not available", Verdict.UNAVAILABLE),
     ("Unable to process configuration file", Verdict.UNAVAILABLE),
     ("Could not establish a configuration source", Verdict.UNAVAILABLE),
+    ("Incompatible versions of client and server code", Verdict.UNAVAILABLE),
 )
 
 ACCOUNTING_IS_OFF = "Slurm accounting storage is disabled"
@@ -103,6 +112,23 @@ _PREFIX = re.compile(r"^\w+: (?:error|fatal): (?:Batch job submission failed: )?
 def verdict(stderr: str) -> Verdict | None:
     """What the text says of the job; None when none of it is known."""
     return next((it for words, it in TABLE if words in stderr), None)
+
+
+def failed_submission(text: str, words: str) -> BridgeError:
+    """The error that stands for a submission of which Slurm says `text`; it tells `words`.
+
+    Without a word of Slurm's that says otherwise, the job may exist.
+    """
+    known = verdict(text)
+    match known:
+        case Verdict.UNAVAILABLE | Verdict.AUTHENTICATION:
+            return UnavailableError(words)
+        case Verdict.SITE_FULL:
+            return SiteFullError(words)
+        case Verdict.REFUSED:
+            return SubmissionRefusedError(words)
+        case Verdict.UNCERTAIN | None:
+            return SubmissionUncertainError(words, is_understood=known is not None)
 
 
 def said(stderr: str) -> str:

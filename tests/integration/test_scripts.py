@@ -310,6 +310,17 @@ def test_a_requeued_job_keeps_its_claim_and_runs_again(desk: Desk) -> None:
     assert "runs nothing" not in desk.printed(spec, "stderr")
 
 
+def test_an_attempt_that_another_one_has_followed_runs_nothing(desk: Desk) -> None:
+    """Slurm may requeue a job after it was given up as lost to its node, and relaunched."""
+    spec = desk.shell("echo ran >>artifacts/runs")
+    script = desk.prepare(spec) / "attempt-1.sbatch"
+    (desk.folder(spec) / "attempt-2.sbatch").write_text("")
+    slurm_id = desk.call("sbatch", "--parsable", str(script))
+    assert desk.end_of(slurm_id) == Ended(state="FAILED", exit_code="75:0")
+    assert not (desk.folder(spec) / "artifacts" / "runs").exists()
+    assert "attempt 2 has begun" in desk.printed(spec, "stderr")
+
+
 @pytest.mark.parametrize(
     ("desk", "signal"),
     [

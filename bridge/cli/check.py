@@ -1,5 +1,6 @@
 """`hpc-bridge check`: is this site's YAML right?"""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,24 @@ import click
 from bridge.cli import exits
 
 
+def _print_schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001
+    if not wanted or context.resilient_parsing:
+        return
+    from bridge.sites import site_schema
+
+    click.echo(json.dumps(site_schema(), indent=2))
+    context.exit()
+
+
 @click.command(epilog=exits.TABLE)
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON schema of such a file, for editors, and exit.",
+)
 @click.argument("site_file", metavar="SITE.yaml", type=click.Path(path_type=Path))
 def check(site_file: Path) -> None:
     """Check a site's YAML: every mistake, with its line and field."""
@@ -30,4 +48,6 @@ def check(site_file: Path) -> None:
     click.echo(f"  runtime     {site.containers.runtime}")
     click.echo(f"  work root   {site.work_root}")
     click.echo(f"  journal     {settings.journal.path}")
+    if site.profiles:
+        click.echo(f"  profiles    {', '.join(it.name for it in site.profiles)}")
     click.echo(f"  defaults    {', '.join(f'{k} {v}' for k, v in chosen.items() if v) or 'Slurm'}")

@@ -12,6 +12,8 @@ from bridge.core.errors import Problem
 Place = tuple[str | int, ...]
 """Where something is in a document: keys and indexes from the top."""
 
+EXTENDS: Place = ("extends",)
+
 LONGEST_CHARACTERS = 1024 * 1024
 _VARIABLE = re.compile(r"\$(\$?)\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -27,13 +29,15 @@ _CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "null": N
 
 @dataclass(slots=True, kw_only=True)
 class Document:
-    """The data of a YAML file, with every problem found on the way to it."""
+    """The data of a YAML file and its bases, with every problem found on the way to it."""
 
     file: str
     data: object = None
     problems: dict[Place, Problem] = field(default_factory=dict)
     """One a place: the first thing that is wrong there hides what follows from it."""
     lines: dict[Place, int] = field(default_factory=dict)
+    files: dict[Place, str] = field(default_factory=dict)
+    """Where another file than `file` has a place from."""
     written: dict[Place, str] = field(default_factory=dict)
     """Text as it stands in the file, before variables were replaced."""
 
@@ -41,19 +45,56 @@ class Document:
         """Records what is wrong at `place`, unless something is known to be wrong there."""
         if not any(place[:length] in self.problems for length in range(len(place) + 1)):
             dotted = ".".join(map(str, place))
-            where = f"{self.file}:{self.line(place)}" + (f": {dotted}" if dotted else "")
+            file, line = self.line(place)
+            where = f"{file}:{line}" + (f": {dotted}" if dotted else "")
             self.problems[place] = Problem(where=where, what=what)
 
-    def line(self, place: Place) -> int:
-        """The line of `place`, or of what it is missing from."""
+    def line(self, place: Place) -> tuple[str, int]:
+        """The file and the line of `place`, or of what it is missing from."""
         while place not in self.lines and place:
             place = place[:-1]
-        return self.lines.get(place, 1)
+        return self.files.get(place, self.file), self.lines.get(place, 1)
 
     def sorted_problems(self) -> tuple[Problem, ...]:
-        """All that is wrong, from the top of the file to its end."""
-        found = sorted(self.problems.items(), key=lambda it: self.line(it[0]))
-        return tuple(problem for _, problem in found)
+        """All that is wrong, from the top of the file to its end, then that of its bases."""
+
+        def key(found: tuple[Place, Problem]) -> tuple[bool, str, int]:
+            file, line = self.line(found[0])
+            return file != self.file, file, line
+
+        return tuple(problem for _, problem in sorted(self.problems.items(), key=key))
+
+    def inherit(self, base: "Document") -> None:
+        """Takes what this document does not say from `base`.
+
+        Sections are put together field by field; lists and all else are taken or left whole.
+        """
+        taken: set[Place] = set()
+        self.data = _put_together(self.data, base.data, (), taken)
+        for place, line in base.lines.items():
+            if _is_within(place, taken):
+                self.lines[place] = line
+                self.files[place] = base.files.get(place, base.file)
+        self.written |= {it: text for it, text in base.written.items() if _is_within(it, taken)}
+        for place, problem in base.problems.items():
+            if _is_within(place, taken) or place in ((), EXTENDS):
+                self.problems.setdefault(place or EXTENDS, problem)
+
+
+def _put_together(own: object, base: object, place: Place, taken: set[Place]) -> object:
+    if not isinstance(own, dict) or not isinstance(base, dict):
+        return own
+    for key in base.keys() - own.keys():
+        taken.add((*place, key))
+    inherited = {
+        key: _put_together(own[key], value, (*place, key), taken) if key in own else value
+        for key, value in base.items()
+    }
+    return inherited | {key: value for key, value in own.items() if key not in base}
+
+
+def _is_within(place: Place, places: set[Place]) -> bool:
+    return any(place[:length] in places for length in range(1, len(place) + 1))
 
 
 class _Refusal(yaml.MarkedYAMLError):

@@ -336,6 +336,11 @@ class SiteFile(_Model):
     """A site's YAML file, version 1."""
 
     version: Literal[1] = Field(description="of this format")
+    extends: Line | None = Field(
+        default=None,
+        description="another such file, relative to this one: what is not said here, it says. "
+        "Sections are put together field by field, lists are replaced, null takes away",
+    )
     site: SiteSection
     broker: BrokerSection
     scheduler: SchedulerSection = Field(default_factory=SchedulerSection)

@@ -7,28 +7,26 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from bridge.core.errors import ConfigurationError, Problem
+from bridge.core.errors import ConfigurationError
 from bridge.core.settings import SiteSettings
 from bridge.sites.checks import report_contradictions
-from bridge.sites.document import Document, Place, read_document
+from bridge.sites.document import Document, Place
+from bridge.sites.inheritance import read_with_bases
 from bridge.sites.model import SiteFile
 from bridge.sites.password import read_password, report_password
 from bridge.sites.translation import settings_of
 
-_VERBATIM: frozenset[Place] = frozenset({("setup",)})
 _SECRET: frozenset[Place] = frozenset({("broker", "password")})
 _LONGEST_ECHO = 80
 
 
 def load_site(path: Path, environment: Mapping[str, str]) -> SiteSettings:
-    """The site that the YAML file at `path` describes.
+    """The site that the YAML file at `path` describes, with the files that it extends.
 
     `${NAME}` in it is replaced from `environment`, except under `setup`. Reads the password file
     too. Raises ConfigurationError with every problem at once, each with file, line and field.
     """
-    document = read_document(
-        _text_of(path), file=str(path), environment=environment, verbatim=_VERBATIM
-    )
+    document = read_with_bases(path, environment)
     model = _validated(document)
     password = ""
     if model is not None:
@@ -41,18 +39,17 @@ def load_site(path: Path, environment: Mapping[str, str]) -> SiteSettings:
 
 
 def site_schema() -> dict[str, Any]:
-    """The JSON schema of a site's YAML file, for editors that complete and check as one types."""
-    return SiteFile.model_json_schema()
+    """The JSON schema of a site's YAML file, for editors that complete and check as one types.
 
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        what = f"not UTF-8 text: byte {error.start} cannot be read"
-    except OSError as error:
-        what = f"cannot be read: {error.strerror}"
-    raise ConfigurationError(Problem(where=str(path), what=what))
+    What is required at the top and in the sections there is so only without `extends`.
+    """
+    schema = SiteFile.model_json_schema()
+    required: dict[str, Any] = {"required": schema.pop("required"), "properties": {}}
+    for name in required["required"]:
+        section = schema["$defs"].get(schema["properties"][name].get("$ref", "").rpartition("/")[2])
+        if section and "required" in section:
+            required["properties"][name] = {"required": section.pop("required")}
+    return schema | {"if": {"not": {"required": ["extends"]}}, "then": required}
 
 
 def _validated(document: Document) -> SiteFile | None:

@@ -175,6 +175,14 @@ def test_check_says_that_a_good_file_is_right(folder: Path, closed_port: int) ->
     assert "s3cret" not in result.output
 
 
+def test_check_prints_the_schema_for_editors_without_a_file() -> None:
+    result = hpc_bridge("check", "--schema")
+    assert result.exit_code == 0
+    schema = json.loads(result.stdout)
+    assert schema["title"] == "SiteFile"
+    assert "profiles" in schema["properties"]
+
+
 def test_check_names_every_mistake_with_line_and_field(folder: Path) -> None:
     site = folder / "site.yaml"
     change(site, "runtime: apptainer", "runtime: docker")

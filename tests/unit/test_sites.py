@@ -447,7 +447,12 @@ def test_a_work_root_that_containers_see_anyway_may_be_anywhere(folder: Path) ->
 def test_the_schema_knows_every_section_and_allows_no_others() -> None:
     schema = json.loads(json.dumps(site_schema()))
     assert schema["additionalProperties"] is False
-    assert {"version", "site", "broker", "work_root", "defaults"} <= set(schema["required"])
+    required = schema["then"]["required"]
+    assert {"version", "site", "broker", "work_root", "defaults"} <= set(required)
+    assert schema["then"]["properties"]["containers"] == {"required": ["runtime", "images"]}
+    assert schema["if"] == {"not": {"required": ["extends"]}}
+    assert "required" not in schema
+    assert "required" not in schema["$defs"]["ContainersSection"]
     assert schema["$defs"]["BrokerSection"]["additionalProperties"] is False
 
 

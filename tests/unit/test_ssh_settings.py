@@ -1,5 +1,7 @@
 """A site's `scheduler.access`, from the YAML file to the settings."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,32 @@ def test_the_bridge_over_ssh_and_the_local_one_do_not_meet() -> None:
 def test_a_lost_journal_is_not_rebuilt_from_folders_that_are_elsewhere() -> None:
     with pytest.raises(ConfigurationError, match=r"scheduler\.access: .* not over SSH"):
         rebuild_journal(shipped_site("testbed-ssh"))
+
+
+def test_without_paramiko_a_site_over_ssh_says_what_is_missing(tmp_path: Path) -> None:
+    access_of(tmp_path, "  access: {host: login}\n")
+    program = """\
+import sys
+import subprocess
+import sys
+from pathlib import Path
+sys.modules["paramiko"] = None
+from bridge.core.errors import ConfigurationError
+from bridge.sites import load_site
+from bridge.wiring import open_daemon
+try:
+    with open_daemon(load_site(Path(sys.argv[1]), {"PASSWORD": "s3cret"})):
+        pass
+except ConfigurationError as error:
+    print(error)
+"""
+    argv = [sys.executable, "-c", program, str(tmp_path / "site.yaml")]
+    said = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert said == (
+        "scheduler.access: paramiko is not installed; it comes with hpc-batch-bridge[ssh]\n"
+    )
+
+
+def test_a_site_on_this_machine_does_not_need_paramiko() -> None:
+    program = "import sys, bridge.wiring; sys.exit('paramiko' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -68,8 +68,9 @@ class Frame:
         if self.code is not None:
             return
         if not self.is_open:
+            seen = max(len(self._before) - len(self._opening), 0)
             self._before += said
-            at = self._before.find(self._opening)
+            at = self._before.find(self._opening, seen)
             if at < 0:
                 return
             self.is_open = True

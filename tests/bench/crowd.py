@@ -102,7 +102,6 @@ def restart(world: World) -> Iterator[Figure]:
 def _crowd(
     world: World, *, live: int, finished: int
 ) -> Iterator[tuple[MeasuredBridge, SlurmCalls]]:
-    world.wait_until_forgotten()
     with world.folder() as folder:
         calls = SlurmCalls.of(world, folder / "bin")
         with world.bridge(calls.configure) as bridge:

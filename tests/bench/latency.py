@@ -44,10 +44,7 @@ def latency(world: World) -> Iterator[Figure]:
     """
     world.wait_until_forgotten(but=SOME)
     rounds = (
-        (
-            _Round(at_once=1, times=1, shortest_s=1, longest_s=4),
-            _Round(at_once=10, times=1, shortest_s=3, longest_s=12),
-        )
+        (_Round(at_once=10, times=1, shortest_s=3, longest_s=12),)
         if world.quick
         else (
             _Round(at_once=1, times=6, shortest_s=1, longest_s=4),

@@ -38,7 +38,8 @@ class MeasuredBridge(SiteBridge):
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
-        while "consuming" not in self.logged(log_began):
+        consumes = f"queue={self.settings.broker.jobs_queue(self.name)}\n"
+        while consumes not in self.logged(log_began):
             if not self.is_alive or time.perf_counter() - began > _CONSUMING_SECONDS:
                 raise RuntimeError(f"the daemon does not run: {self.logged(log_began)[-2000:]}")
             time.sleep(0.005)

@@ -19,6 +19,7 @@ from bridge.flows.reach import Reachability
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.submit import Submission
+from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
 from bridge.ports import Clock, Delivery, DeliverySource, Settlement
 from bridge.worker import Worker
@@ -56,6 +57,7 @@ class Verbs:
     intake: Intake
     submission: Submission
     watch: Watch
+    sweep: Sweep
     cancellation: Cancellation
     relay: Relay
     reachability: Reachability
@@ -113,7 +115,7 @@ class Daemon:
         self._inbox = _Inbox(source, verbs.intake.receive)
         self._control_inbox = _Inbox(control, verbs.cancellation.receive)
         self._last_look = self._last_change = clock.uptime() - polling.looks.longest
-        self._submit_from = clock.uptime()
+        self._submit_from = self._last_sweep = clock.uptime()
         self._is_holding = False
         self._superseded: SupersededError | None = None
         self._stopped = threading.Event()
@@ -124,6 +126,7 @@ class Daemon:
         self._look = Worker("look", self._look_at_slurm)
         self._marks = Worker("marks", self._read_marks)
         self._relay = Worker("relay", self._publish_some)
+        self._sweep = Worker("sweep", self._sweep_strays)
         self._housekeeping = Worker("housekeeping", self._keep_house)
         self._lock = Worker("lock", self._hold_lock)
         verbs.recorder.notify(self._relay.wake)
@@ -160,6 +163,7 @@ class Daemon:
             self._look,
             self._marks,
             self._relay,
+            self._sweep,
             self._housekeeping,
             self._lock,
         )
@@ -254,6 +258,14 @@ class Daemon:
         if self._verbs.watch.read_marks().ended:
             self._hurry_look()
         return self._polling.marks
+
+    def _sweep_strays(self) -> timedelta:
+        too_early = self._last_sweep + self._polling.sweep - self._clock.uptime()
+        if too_early > _AT_ONCE:
+            return too_early
+        self._verbs.sweep.sweep()
+        self._last_sweep = self._clock.uptime()
+        return self._polling.sweep
 
     def _publish_some(self) -> timedelta:
         return _AT_ONCE if self._verbs.relay.publish_waiting() else _UNTIL_WOKEN

@@ -35,6 +35,7 @@ from bridge.flows.rebuild import Findings, fill, search
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.submit import ParallelMap, Prepared, Submission
+from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
 from bridge.ports import (
     CancelJournal,
@@ -203,6 +204,14 @@ class _Flows:
                 parallel=parallel,
             ),
             watch=Watch(
+                scheduler=world.scheduler,
+                folders=world.folders,
+                journal=world.journal,
+                recorder=recorder,
+                clock=world.clock,
+            ),
+            sweep=Sweep(
+                site=site,
                 scheduler=world.scheduler,
                 folders=world.folders,
                 journal=world.journal,

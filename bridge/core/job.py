@@ -1,5 +1,6 @@
 """What somebody wants to run: the job, before anything has happened to it."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -116,6 +117,12 @@ class JobSpec:
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:
     """The name under which Slurm will know this attempt, at most 255 bytes as Slurm stores them."""
     return SubmissionTag(f"{prefix}-{job_id}-{attempt}")
+
+
+def read_tag(tag: SubmissionTag, prefix: str) -> tuple[JobId, int] | None:
+    """The job and the attempt that the tag names; None when it is none of this prefix."""
+    match = re.fullmatch(rf"{re.escape(prefix)}-([0-9a-f-]{{36}})-([0-9]{{1,6}})", tag, re.ASCII)
+    return (JobId(match[1]), int(match[2])) if match else None
 
 
 def bears_tag_of(tag: SubmissionTag, job_id: JobId, attempt: int) -> bool:

@@ -105,6 +105,8 @@ class PollingSettings:
     looks: LookPolicy
     marks: timedelta = timedelta(milliseconds=500)
     """Between two looks at the marker spool; costs Slurm nothing."""
+    sweep: timedelta = timedelta(minutes=5)
+    """Between two looks for what nobody asks about, such as submissions that arrived late."""
     absence_grace: timedelta = timedelta(minutes=5)
     unreachable_after: timedelta = timedelta(minutes=2)
     """How long Slurm must be silent before that is told."""

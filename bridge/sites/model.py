@@ -299,6 +299,10 @@ class PollingSection(_Model):
         default=timedelta(milliseconds=500),
         description="between two looks at the scripts' marks in the work root; costs Slurm nothing",
     )
+    sweep: Duration = Field(
+        default=timedelta(minutes=5),
+        description="between two looks for Slurm jobs of ours that nobody asks about",
+    )
     absence_grace: Duration = Field(
         default=timedelta(minutes=5),
         description="how long a job may be missing everywhere before it counts as lost",

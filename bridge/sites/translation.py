@@ -44,6 +44,7 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
                 min_job_age=model.polling.min_job_age,
             ),
             marks=model.polling.marks,
+            sweep=model.polling.sweep,
             absence_grace=model.polling.absence_grace,
             unreachable_after=model.polling.unreachable_after,
         ),

@@ -14,6 +14,7 @@ from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.record import Recorder
 from bridge.flows.submit import Prepared, Submission
+from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
 from bridge.ports import Delivery, Settlement
 from bridge.testing.clock import FakeClock
@@ -78,6 +79,14 @@ class House:
             clock=self.clock,
             render=render,
             on_arrival=lambda it: self.cancellation.cancel_arrivals(it),  # noqa: PLW0108 - a restart makes another
+        )
+        self.sweep = Sweep(
+            site=self.site,
+            scheduler=self.slurm,
+            folders=self.folders,
+            journal=self.journal,
+            recorder=self.recorder,
+            clock=self.clock,
         )
         self.watch = self._new_watch()
         self.submission = self._new_submission()

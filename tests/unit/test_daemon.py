@@ -119,6 +119,7 @@ class Bridge(House):
                 intake=self.intake,
                 submission=self.submission,
                 watch=self.watch,
+                sweep=self.sweep,
                 cancellation=self.cancellation,
                 reachability=Reachability(
                     site=self.site.name,

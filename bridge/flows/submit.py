@@ -189,7 +189,10 @@ class Submission:
             return Refused(at=self._clock.now(), words=str(error))
         except SubmissionUncertainError as error:
             log.warning("submission_uncertain", job=job.job_id, words=str(error))
-            if not error.is_understood:
+            if error.is_understood:
+                # Slurm does not answer: the others wait until it is known what became of this one.
+                attempt.meet(UnavailableError(str(error)))
+            else:
                 self._not_understood[job.job_id].append(str(error))
             self._uncertain_since[job.job_id] = self._clock.uptime()
             return None
@@ -202,18 +205,25 @@ class Submission:
         """Find out whether Slurm has the jobs of which we do not know."""
         if not doubtful:
             return Pass(handled=0)
+        known: list[tuple[Job, Fact]] = []
+        met = _Attempt()
         try:
             queued = self._queued_tags()
-            facts = [(job, self._resolve(job, queued)) for job in doubtful]
+            for job in doubtful:
+                if (fact := self._resolve(job, queued)) is not None:
+                    known.append((job, fact))  # noqa: PERF401 - one by one: an error may follow
         except UnavailableError as error:
-            return Pass(
-                handled=0, obstacle=str(error), away=_is_silence(error), doubtful=len(doubtful)
-            )
-        known = [(job, fact) for job, fact in facts if fact is not None]
+            # What was found out stays: of many, each pass might come no further than this one.
+            met.meet(error)
         self._recorder.tell(known)
         for job, fact in known:
             self._forget_doubt(job.job_id, fact)
-        return Pass(handled=len(known), doubtful=len(doubtful) - len(known))
+        return Pass(
+            handled=len(known),
+            obstacle=met.obstacle,
+            away=met.away,
+            doubtful=len(doubtful) - len(known),
+        )
 
     def _forget_doubt(self, job_id: JobId, fact: Fact) -> None:
         self._uncertain_since.pop(job_id, None)

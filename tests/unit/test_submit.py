@@ -122,6 +122,36 @@ def test_an_uncertain_submission_is_repeated_only_when_it_surely_did_not_arrive(
     assert len(house.cluster.scripts) == 1
 
 
+def test_the_others_wait_until_it_is_known_what_became_of_an_uncertain_submission(
+    house: House,
+) -> None:
+    house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
+    house.receive(message(1), message(2))
+    first = house.submission.submit_waiting()
+    assert (first.doubtful, first.obstacle is not None) == (1, True)
+    assert len(house.cluster.scripts) == 1
+    house.submission.submit_waiting()
+    assert house.told(1) == ["accepted", "queued"]
+    assert house.told(2) == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 2
+
+
+def test_what_was_found_out_of_some_doubts_stays_when_the_budget_ends_before_the_others(
+    house: House,
+) -> None:
+    house.slurm.submissions += [Outcome.UNCERTAIN_BUT_THERE, Outcome.UNCERTAIN_AND_NOT_THERE]
+    house.receive(message(1), message(2))
+    house.submission.submit_waiting()
+    house.slurm.over_budget = {"queue"}
+    house.submission.submit_waiting()
+    house.clock.move(SETTLE_TIME)
+    house.slurm.over_budget = {"find"}
+    settled = house.submission.submit_waiting()
+    assert (settled.handled, settled.doubtful) == (1, 1)
+    assert house.told(1) == ["accepted", "queued"]
+    assert house.job(2).phase == "submitting"
+
+
 def test_a_daemon_that_has_run_for_long_gives_a_submission_as_much_time(house: House) -> None:
     house.clock.move(timedelta(days=1))
     house.slurm.submissions.append(Outcome.UNCERTAIN_AND_LATE)

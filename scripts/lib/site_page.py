@@ -43,9 +43,9 @@ defaults:
 - **Variables.** `${NAME}` in a value is replaced by that variable of the bridge's own environment,
   once, when the bridge starts; one that is not set is a mistake. `$${` stands for a plain `${`.
   Under `setup` nothing is replaced, since bash does that there, in the job.
-- **Inheritance.** `extends: base.yaml` takes from that file, next to this one, what this one does not
-  say; it may extend another. Sections are put together field by field, profiles among them; lists are
-  replaced; `null` takes a field away. Mistakes are told in the file where they stand.
+- **Inheritance.** `extends: base.yaml` takes from that file, next to this one, what this one does
+  not say; it may extend another. Sections are put together field by field, profiles among them;
+  lists are replaced; `null` takes a field away. Mistakes are told in the file where they stand.
 - **The password** never stands in this file: name the file that holds it, or a variable.
 - **Paths** are absolute.
 - **Times** of the bridge are written `500ms`, `30s`, `5m`, `12h` or `30d`; those of Slurm as
@@ -53,8 +53,9 @@ defaults:
 - Only `true` and `false` are switches: `no`, `on` and `12:00:00` are plain words, whatever YAML
   1.1 makes of them. Keys that stand twice, tags, anchors and aliases are refused.
 
-`hpc-bridge check --schema` prints the JSON schema of the file. An editor with the YAML language server
-completes and checks as one types when the first line is `# yaml-language-server: $schema=site.json`.
+`hpc-bridge check --schema` prints the JSON schema of the file. An editor with the YAML language
+server completes and checks as one types when the first line is
+`# yaml-language-server: $schema=site.json`.
 
 Two bridges of one user at one Slurm need a `tag_prefix`, a journal and a work root each."""
 

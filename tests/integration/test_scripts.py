@@ -11,7 +11,15 @@ from uuid import uuid4
 import pytest
 from slurm_site import eventually
 from testbed import CHECKOUT, Testbed
-from unit.script_jobs import EVIL, deployment, fit_for, several_nodes, training, with_runtime
+from unit.script_jobs import (
+    EVIL,
+    TESTBEDS,
+    deployment,
+    fit_for,
+    several_nodes,
+    training,
+    with_runtime,
+)
 
 from bridge.core.errors import InvalidRequestError
 from bridge.core.job import (
@@ -54,9 +62,9 @@ class Desk:
     """Where the ordinary user submits jobs to a site of their own."""
 
     def __init__(self, testbed: Testbed, folder: Path, runtime: Runtime) -> None:
-        base = "testbed-shifter" if runtime is Runtime.SHIFTER else "testbed"
+        base = TESTBEDS.get(runtime, "testbed")
         settings = load_site(CHECKOUT / "site_configs" / f"{base}.yaml", _variables(testbed))
-        if runtime is not Runtime.SHIFTER:
+        if runtime not in TESTBEDS:
             settings = with_runtime(settings, runtime)
         site = replace(settings.site, work_root=str(folder))
         self.runtime = runtime

@@ -40,6 +40,10 @@ VARIABLES = {
     "BRIDGE_WORK_ROOT": "/scratch/bridge",
     "BRIDGE_IMAGES": "/images",
     "BRIDGE_DATA": "/data",
+    "VSC_DATA": "/data/antwerpen/201/vsc20101",
+    "VSC_SCRATCH": "/scratch/antwerpen/201/vsc20101",
+    "USER": "vsc20101",
+    "BRIDGE_CALCUA_ACCOUNT": "ap_digits",
     "BRIDGE_TESTBED_AMQP_HOST": "127.0.0.1",
     "BRIDGE_TESTBED_AMQP_PORT": "20123",
     "BRIDGE_TESTBED_AMQP_VHOST": "bridge",
@@ -67,15 +71,19 @@ def shipped_site(name: str) -> SiteSettings:
         return load_site(shipped("site_configs") / f"{name}.yaml", names)
 
 
+TESTBEDS = {
+    Runtime.APPTAINER: "testbed",
+    Runtime.SHIFTER: "testbed-shifter",
+    Runtime.CHARLIECLOUD: "testbed-charliecloud",
+    Runtime.PODMAN_HPC: "testbed-podman-hpc",
+}
+"""The runtimes for which there is a site file."""
+
+
 def with_runtime(settings: SiteSettings, runtime: Runtime) -> SiteSettings:
     """The site as it would be with another runtime, GPU flag included."""
     flag = next(iter(GPU_FLAGS.get(runtime, ())), None)
     containers = replace(settings.site.containers, runtime=runtime, gpu_flag=flag)
-    if runtime is Runtime.CHARLIECLOUD:
-        roots = tuple(replace(it, read_only=False) for it in containers.bind_roots)
-        visible = (settings.site.work_root,)
-        folders = tuple(it.removesuffix(".sif") for it in containers.images)
-        containers = replace(containers, bind_roots=roots, visible=visible, images=folders)
     if runtime in WITHOUT_CONTAINER:
         containers = replace(containers, bind_roots=(), images=("none", "/testbed/envs/*"))
     site = replace(settings.site, name=f"testbed-{runtime}", containers=containers)
@@ -83,8 +91,9 @@ def with_runtime(settings: SiteSettings, runtime: Runtime) -> SiteSettings:
 
 
 def site_with(runtime: Runtime) -> SiteSettings:
-    """The testbed as it would be with another runtime."""
-    return with_runtime(shipped_site("testbed"), runtime)
+    """The testbed with another runtime: as it is shipped, or as it would be."""
+    name = TESTBEDS.get(runtime)
+    return shipped_site(name) if name else with_runtime(shipped_site("testbed"), runtime)
 
 
 def training(image: str, mounted: str) -> JobSpec:

@@ -134,10 +134,10 @@ def test_the_runtime_is_told_where_its_caches_are(runtime: Runtime) -> None:
     containers = replace(settings.site.containers, cache="/c", scratch="/tmp/x")
     site = replace(settings.site, containers=containers)
     script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
-    at = script.index("mkdir -p -m 700 -- /c")
+    at = script.index("(umask 077 && mkdir -p -- /c)")
     assert script[at + 1 : at + 4] == [
         f"export {runtime.upper()}_CACHEDIR=/c",
-        "mkdir -p -m 700 -- /tmp/x",
+        "(umask 077 && mkdir -p -- /tmp/x)",
         f"export {runtime.upper()}_TMPDIR=/tmp/x",
     ]
 

@@ -47,7 +47,7 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
     ),
     "testbed-podman-hpc": (
         lambda: site_with(Runtime.PODMAN_HPC),
-        "/testbed/images/sklearn.sif",
+        "testbed/sklearn:1",
         "/testbed/work/code",
     ),
     "testbed-charliecloud": (
@@ -66,6 +66,11 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
         lambda: shipped_site("nersc-perlmutter"),
         "docker:ghcr.io/mlexchange/digits:1.0",
         "/pscratch/sd/a/alice/code",
+    ),
+    "vaughan-calcua": (
+        lambda: shipped_site("vaughan-calcua"),
+        "/data/antwerpen/201/vsc20101/containers/digits.sif",
+        "/scratch/antwerpen/201/vsc20101/code",
     ),
     "vaughan-als": (lambda: shipped_site("vaughan-als"), "/images/digits.sif", "/data/code"),
 }

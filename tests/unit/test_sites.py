@@ -9,6 +9,8 @@ from unit.site_files import SMALLEST, environment, load, mistakes
 
 from bridge.core.errors import ConfigurationError
 from bridge.core.failure import FailureReason
+from bridge.core.job import Resources
+from bridge.core.placement import place
 from bridge.core.retry import RetryPolicy
 from bridge.core.site import BindRoot, Runtime
 from bridge.shipped import shipped
@@ -96,6 +98,35 @@ def test_perlmutter_is_never_given_a_partition(folder: Path) -> None:
     site = load_site(shipped("site_configs") / "nersc-perlmutter.yaml", environment(folder)).site
     assert site.defaults.partition is None
     assert site.choices.partitions == ()
+    assert {it.partition for it in site.profiles} == {None}
+    assert all(it.qos and it.constraint for it in site.profiles)
+
+
+@pytest.mark.parametrize(
+    ("site", "asked", "profile"),
+    [
+        ("nersc-perlmutter", Resources(), "cpu-shared"),
+        ("nersc-perlmutter", Resources(nodes=2), "cpu"),
+        ("nersc-perlmutter", Resources(gpus=1), "gpu-shared"),
+        ("nersc-perlmutter", Resources(gpus=4), "gpu"),
+        ("nersc-perlmutter", Resources(nodes=2, gpus=4), "gpu"),
+        ("nersc-perlmutter", Resources(gpus=1, profile="preempt"), "preempt"),
+        ("vaughan-calcua", Resources(), "zen2"),
+        ("vaughan-calcua", Resources(memory_mib=400 * 1024), "zen3_512"),
+        ("vaughan-calcua", Resources(gpus=1), "ampere_gpu"),
+        ("vaughan-calcua", Resources(gpus=1, profile="arcturus_gpu"), "arcturus_gpu"),
+        ("vaughan-als", Resources(), "cpu"),
+        ("vaughan-als", Resources(gpus=2), "gpu"),
+    ],
+)
+def test_jobs_get_these_profiles_at_the_sites(
+    site: str, asked: Resources, profile: str, folder: Path
+) -> None:
+    settings = load_site(shipped("site_configs") / f"{site}.yaml", environment(folder))
+    placement = place(asked, settings.site)
+    assert placement.problems == ()
+    assert placement.profile is not None
+    assert placement.profile.name == profile
 
 
 # --- variables

@@ -117,6 +117,33 @@ def test_variables_that_would_change_slurms_commands_are_not_handed_on(shell: st
     assert read(done.stderr, END).text(MOST) == ""
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["env", "A=1", "B=2 3\n'\"", "PATH=/nowhere:/usr/bin:/bin", "sh", "-c", 'echo "$A" "$B"'],
+        ["env", "sh", "-c", "echo $A"],
+        ["env", "A=1"],
+        ["env", "A=1", "-u", "A", "sh", "-c", "echo $A"],
+        ["env", "A=1", "sh", "-c", 'echo "$*"', "sh", "C=3", "env", "D=4"],
+        ["env", "A=1", "nonexistent"],
+        ["env", "PATH=/nowhere", "sh"],
+        ["env", "ä=1", "sh", "-c", "env | grep =1"],
+        ["env", "A=1", "env", "A=2", "sh", "-c", "echo $A"],
+    ],
+)
+def test_variables_are_set_as_env_sets_them(argv: list[str]) -> None:
+    plain = subprocess.run(
+        argv, capture_output=True, env={"PATH": os.defpath}, check=False, timeout=60
+    )
+    told = read(run(argv).stdout, TOKEN)
+    assert told.code == plain.returncode
+    ours, env = (
+        sorted(it for it in text.splitlines() if not it.startswith(("PWD=", "_=", "OLDPWD=")))
+        for text in (told.text(MOST), plain.stdout.decode())
+    )
+    assert ours == env
+
+
 # --- framing --------------------------------------------------------------------------------------
 
 

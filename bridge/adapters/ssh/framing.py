@@ -8,6 +8,8 @@ from bridge.core.environment import SCRUBBED
 
 _VARIABLES = "|".join(f"{it}*" for it in SCRUBBED)
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
+
 # Constant text, run by sh(1) whatever the login shell is, and of nothing but what sh(1) has built
 # in: it costs a few milliseconds of every command. It tells that it is ready, and runs the
 # command only when it is told to: what is lost before that was certainly not run, and what the
@@ -16,10 +18,12 @@ _VARIABLES = "|".join(f"{it}*" for it in SCRUBBED)
 # csh(1) would take for its own.
 _SCRIPT = (
     'printf "%s ready\\n" "$1"; '
-    "for bridge_name in $(export -p | while read -r _ it; do it=${it#-x }; "
-    f'case $it in {_VARIABLES}) echo "${{it%%[ =]*}}";; esac; done); '
-    'do command unset "$bridge_name"; done 2>/dev/null; '
-    'IFS= read -r bridge_end && [ -n "$bridge_end" ] && shift && { '
+    "set -f; for bridge_word in $(export -p); do "
+    f'case $bridge_word in {_VARIABLES}) command unset "${{bridge_word%%=*}}";; esac; '
+    "done 2>/dev/null; set +f; "
+    'IFS= read -r bridge_end && [ -n "$bridge_end" ] && bridge_variables=$2 && shift 2 && { '
+    'while [ "$bridge_variables" -gt 0 ]; do '
+    'command export "$1"; shift; bridge_variables=$((bridge_variables-1)); done; '
     'printf "%s ready\\n" "$bridge_end" >&2; '
     '"$@"; bridge_code=$?; '
     'printf "%s %d\\n" "$bridge_end" "$bridge_code" >&2; '
@@ -39,7 +43,17 @@ def remote_command(token: str, argv: Sequence[str]) -> str:
     """
     if any("\0" in it for it in argv):
         raise ValueError("a NUL byte in an argument")
-    return "exec " + shlex.join(("/bin/sh", "-c", _SCRIPT, "bridge", token, *argv))
+    variables, command = _split(argv)
+    words = (token, str(len(variables)), *variables, *command)
+    return "exec " + shlex.join(("/bin/sh", "-c", _SCRIPT, "bridge", *words))
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Leave the work of `env NAME=VALUE COMMAND` to sh(1): that is one program less to start."""
+    first = next((at for at, it in enumerate(argv[1:], 1) if not _VARIABLE.match(it)), None)
+    if argv[0] != "env" or first is None or argv[first].startswith("-") or "=" in argv[first]:
+        return (), argv
+    return argv[1:first], argv[first:]
 
 
 def exit_code(told: int) -> int:

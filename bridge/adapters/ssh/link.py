@@ -88,9 +88,8 @@ class Link:
     def _open_sftp(self, deadline: float) -> Sftp:
         channel = self._open(deadline)
         try:
-            with closed_at(channel, deadline):
-                channel.invoke_subsystem("sftp")
-                return Sftp(channel, deadline)
+            channel.invoke_subsystem("sftp")
+            return Sftp(channel, deadline)
         except (SSHException, EOFError, OSError) as error:
             self._end(channel)
             raise UnavailableError(f"{self._name} offers no SFTP: {error}") from error
@@ -151,18 +150,6 @@ class Link:
     def _give_up(self) -> None:
         log.warning("ssh_peer_silent", server=self._name, seconds=self._patience)
         self.close()
-
-
-@contextmanager
-def closed_at(channel: Channel, deadline: float) -> Iterator[None]:
-    """Close the channel should what is done with it take longer: paramiko itself waits for ever."""
-    timer = Timer(max(deadline - monotonic(), 0), _close, (channel,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _close(channel: Channel) -> None:

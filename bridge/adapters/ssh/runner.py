@@ -12,7 +12,6 @@ from paramiko import Channel, SSHException
 
 from bridge.adapters.ssh.connection import SshConnection
 from bridge.adapters.ssh.framing import Frame, exit_code, remote_command
-from bridge.adapters.ssh.link import closed_at
 from bridge.core.errors import UnavailableError
 from bridge.ports import Completed
 
@@ -75,8 +74,8 @@ class _Talk:
     def start(self, command: str) -> None:
         """Have it wait for our word on the other side. Raises UnavailableError."""
         try:
-            with closed_at(self._channel, self._deadline):
-                self._channel.exec_command(command)
+            # It waits for a word of the server's; one that is dead is found out by the keep-alives.
+            self._channel.exec_command(command)
         except (SSHException, EOFError, OSError) as error:
             raise UnavailableError(f"no command can be started there: {error}") from error
         self._listen(until=lambda: self._stdout.is_open)

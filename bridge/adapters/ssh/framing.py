@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from bridge.core.environment import SCRUBBED
 
-_VARIABLES = "|".join(f"{it}*" for it in SCRUBBED)
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
+_PATTERNS = "|".join(f"{it}*" for it in SCRUBBED)
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
 
 # Constant text, run by sh(1) whatever the login shell is, and of nothing but what sh(1) has built
 # in: it costs a few milliseconds of every command. It tells that it is ready, and runs the
@@ -19,7 +18,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
 _SCRIPT = (
     'printf "%s ready\\n" "$1"; '
     "set -f; for bridge_word in $(export -p); do "
-    f'case $bridge_word in {_VARIABLES}) command unset "${{bridge_word%%=*}}";; esac; '
+    f'case $bridge_word in {_PATTERNS}) command unset "${{bridge_word%%=*}}";; esac; '
     "done 2>/dev/null; set +f; "
     'IFS= read -r bridge_end && [ -n "$bridge_end" ] && bridge_variables=$2 && shift 2 && { '
     'while [ "$bridge_variables" -gt 0 ]; do '
@@ -50,7 +49,7 @@ def remote_command(token: str, argv: Sequence[str]) -> str:
 
 def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Leave the work of `env NAME=VALUE COMMAND` to sh(1): that is one program less to start."""
-    first = next((at for at, it in enumerate(argv[1:], 1) if not _VARIABLE.match(it)), None)
+    first = next((at for at, it in enumerate(argv[1:], 1) if not _ASSIGNMENT.match(it)), None)
     if argv[0] != "env" or first is None or argv[first].startswith("-") or "=" in argv[first]:
         return (), argv
     return argv[1:first], argv[first:]

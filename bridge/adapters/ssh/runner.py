@@ -32,7 +32,8 @@ class SshRunner:
     The return code is the command's own, never ssh's. It is None when the command's time was
     over, when it said more than `most_output` bytes, or when the connection was lost after the
     command may have been started: what it did is then not known. A command whose time is over is
-    not killed: it loses its input and outputs.
+    not killed: it loses its input and outputs. What sh(1) has built in, such as echo, is that and
+    no program.
     """
 
     def __init__(self, connection: SshConnection, *, most_output: int = MOST_OUTPUT) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pika
@@ -82,13 +83,15 @@ def slurm_ids(bridge: SiteBridge, job_id: str) -> dict[str, list[str]]:
     return found
 
 
-def wait_for_ends(bridge: SiteBridge, wanted: Mapping[str, str]) -> None:
+def wait_for_ends(
+    bridge: SiteBridge, wanted: Mapping[str, str], *, patience: timedelta = 2 * PATIENCE
+) -> None:
     """Wait for the terminal event of each job, and check it and all that must hold of the job.
 
     `wanted` has the kind of terminal event for each job id.
     """
     for job_id in wanted:
-        bridge.wait_for(job_id, ENDS, patience=2 * PATIENCE)
+        bridge.wait_for(job_id, ENDS, patience=patience)
     for job_id, end in wanted.items():
         check(bridge, job_id, end)
 

@@ -14,7 +14,7 @@ AFTER_AN_OUTAGE = timedelta(seconds=90)
 pytestmark = pytest.mark.usefixtures("slurm_as_it_was")
 
 
-@pytest.mark.parametrize("end", [Testbed.stop, Testbed.kill])
+@pytest.mark.parametrize("end", [Testbed.kill, pytest.param(Testbed.stop, marks=pytest.mark.soak)])
 def test_jobs_that_end_while_the_broker_is_away_are_told_when_it_is_back(
     testbed: Testbed,
     open_bridge: OpenBridge,

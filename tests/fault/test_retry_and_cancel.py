@@ -51,6 +51,7 @@ def test_exit_codes_are_tried_again_as_often_as_was_asked(bridge: SiteBridge) ->
     assert attempts(bridge, other_code) == [1]
 
 
+@pytest.mark.soak
 def test_a_job_that_ran_out_of_time_gets_more_of_it(bridge: SiteBridge) -> None:
     job_id = send(
         bridge,

@@ -34,7 +34,7 @@ def wait_until_saved(bridge: SiteBridge, testbed: Testbed) -> None:
     bridge.wait_until(lambda: memory.stat().st_mtime > now, "the controller has saved its state")
 
 
-@pytest.mark.parametrize("end", [Testbed.stop, Testbed.kill])
+@pytest.mark.parametrize("end", [Testbed.kill, pytest.param(Testbed.stop, marks=pytest.mark.soak)])
 def test_a_controller_that_is_away_is_told_once_and_costs_no_job(
     testbed: Testbed,
     open_bridge: OpenBridge,

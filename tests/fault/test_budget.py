@@ -1,0 +1,52 @@
+"""The budget of questions to Slurm is kept whatever happens."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from counted_jobs import impatient, send, wait_for_ends
+from site_bridge import Configuration, OpenBridge
+from stand_ins import stand_in, stand_ins_first
+from testbed import Testbed
+
+MOST = 6
+NOTES_THE_TIME = """\
+echo "$EPOCHREALTIME" >>'{folder}/questions'
+exec {real} "$@"
+"""
+ROUNDING = 0.5
+"""Seconds: between the decision to ask and the moment that the command notes."""
+
+pytestmark = pytest.mark.usefixtures("slurm_as_it_was")
+
+
+def test_slurm_is_never_asked_more_often_than_allowed_and_all_ends_are_told(
+    testbed: Testbed,
+    open_bridge: OpenBridge,
+    user_folder: Path,
+    back_after: Callable[[str], None],
+) -> None:
+    for command in ("squeue", "sacct"):
+        folder = stand_in(testbed, user_folder, command, NOTES_THE_TIME)
+
+    def frugal(configuration: Configuration) -> None:
+        impatient(configuration)
+        stand_ins_first(configuration, folder)
+        # Each submission that is cut off is looked up before it is sent again: more questions.
+        configuration["scheduler"] |= {"queries_per_minute": MOST, "parallel_submissions": 1}
+
+    bridge = open_bridge(frugal)
+    jobs = [send(bridge) for _ in range(15)]
+    for job_id in jobs:
+        bridge.wait_for(job_id, {"exited"})
+    back_after("slurmctld")
+    testbed.stop("slurmctld")
+    jobs += [send(bridge) for _ in range(15)]
+    bridge.wait_for(None, {"unreachable"}, patience=timedelta(minutes=2))
+    testbed.start("slurmctld")
+    wait_for_ends(bridge, dict.fromkeys(jobs, "finished"), patience=timedelta(minutes=4))
+    asked = [float(it) for it in (user_folder / "questions").read_text().split()]
+    assert len(asked) > MOST
+    spans = [later - earlier for earlier, later in zip(asked, asked[MOST:], strict=False)]
+    assert min(spans) > 60 - ROUNDING

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -11,10 +13,11 @@ import structlog
 from bridge.adapters.budget import BudgetedRunner
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.local_folders import LocalFolders, LocalRemains
+from bridge.adapters.local_processes.scheduler import LocalProcesses
 from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, RabbitEventSink
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
-from bridge.adapters.sqlite_journal import open_journal
+from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
 from bridge.core.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -26,7 +29,12 @@ from bridge.core.lifecycle import Job
 from bridge.core.placement import limits_for
 from bridge.core.policy import within_budget
 from bridge.core.retry import RetryPolicy, grown, policy_for
-from bridge.core.settings import PollingSettings, SchedulerSettings, SiteSettings
+from bridge.core.settings import (
+    PollingSettings,
+    SchedulerKind,
+    SchedulerSettings,
+    SiteSettings,
+)
 from bridge.daemon import Daemon, Verbs
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
@@ -93,13 +101,12 @@ def open_daemon(
     jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
     pool = ThreadPoolExecutor(settings.scheduler.parallel_submissions, thread_name_prefix="sbatch")
     with (
-        _reached(settings, clock) as (runner, folders),
         open_journal(settings.journal, clock=clock) as journal,
+        _reached(settings, clock) as (scheduler, folders),
     ):
-        budgeted = BudgetedRunner(runner, clock, _budgets(settings.scheduler))
         world = World(
             clock=clock,
-            scheduler=SlurmCommandLine(budgeted, settings.scheduler),
+            scheduler=scheduler,
             folders=folders,
             journal=journal,
             jobs=jobs,
@@ -112,7 +119,7 @@ def open_daemon(
                 site=site.name,
                 verbs=flows.verbs(
                     parallel=pool.map,
-                    keep_house=lambda: journal.prune(clock.now() - settings.journal.keep),
+                    keep_house=partial(_keep_house, journal, scheduler, clock, settings),
                     hold_lock=journal.lock.renew,
                 ),
                 source=flows.world.jobs,
@@ -126,11 +133,17 @@ def open_daemon(
 
 
 @contextmanager
-def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Runner, JobFolders]]:
-    """Where commands are run and the jobs' folders lie: on this machine, or on a login node."""
+def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Scheduler, JobFolders]]:
+    """What runs the scripts, and the jobs' folders: on this machine, or on a login node.
+
+    Local jobs are nobody else's while the journal is held.
+    """
     access, work_root = settings.scheduler.access, settings.site.work_root
+    if settings.scheduler.kind is SchedulerKind.LOCAL:
+        yield _local_processes(settings, clock), LocalFolders(work_root, clock)
+        return
     if access is None:
-        yield LocalRunner(), LocalFolders(work_root, clock)
+        yield _slurm(LocalRunner(), settings, clock), LocalFolders(work_root, clock)
         return
     try:
         from bridge.adapters.ssh import SshConnection, SshFolders, SshRunner  # noqa: PLC0415
@@ -138,7 +151,27 @@ def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Runner, Job
         what = f"{error.name} is not installed; it comes with hpc-batch-bridge[ssh]"
         raise ConfigurationError(Problem(where="scheduler.access", what=what)) from error
     with closing(SshConnection(access, clock)) as connection:
-        yield SshRunner(connection), SshFolders(connection, work_root, clock)
+        scheduler = _slurm(SshRunner(connection), settings, clock)
+        yield scheduler, SshFolders(connection, work_root, clock)
+
+
+def _slurm(runner: Runner, settings: SiteSettings, clock: Clock) -> SlurmCommandLine:
+    budgeted = BudgetedRunner(runner, clock, _budgets(settings.scheduler))
+    return SlurmCommandLine(budgeted, settings.scheduler)
+
+
+def _local_processes(settings: SiteSettings, clock: Clock) -> LocalProcesses:
+    folder = Path(f"{settings.journal.path}.jobs")
+    return LocalProcesses(folder, clock, at_once=settings.scheduler.local_jobs)
+
+
+def _keep_house(
+    journal: SqliteJournal, scheduler: Scheduler, clock: Clock, settings: SiteSettings
+) -> None:
+    before = clock.now() - settings.journal.keep
+    journal.prune(before)
+    if isinstance(scheduler, LocalProcesses):
+        scheduler.forget(before=before)
 
 
 def _budgets(settings: SchedulerSettings) -> list[tuple[frozenset[str], int | None]]:
@@ -150,6 +183,8 @@ def _budgets(settings: SchedulerSettings) -> list[tuple[frozenset[str], int | No
 
 def _within_budget(settings: SiteSettings) -> PollingSettings:
     polling, budget = settings.polling, settings.scheduler.queries_per_minute
+    if settings.scheduler.kind is SchedulerKind.LOCAL:
+        return polling
     return replace(polling, looks=within_budget(polling.looks, queries_per_minute=budget))
 
 
@@ -272,12 +307,10 @@ def rebuild_journal(settings: SiteSettings) -> Findings:
         raise ConfigurationError(Problem(where="scheduler.access", what=what))
     clock = SystemClock()
     remains = LocalRemains(settings.site.work_root, clock)
-    findings = search(
-        site=settings.site,
-        remains=remains,
-        scheduler=SlurmCommandLine(LocalRunner(), settings.scheduler),
-        clock=clock,
-    )
+    scheduler: Scheduler = SlurmCommandLine(LocalRunner(), settings.scheduler)
+    if settings.scheduler.kind is SchedulerKind.LOCAL:
+        scheduler = _local_processes(settings, clock)
+    findings = search(site=settings.site, remains=remains, scheduler=scheduler, clock=clock)
     with open_journal(settings.journal, clock=clock) as journal:
         fill(journal, findings, remains, hold_lock=journal.lock.renew)
     return findings

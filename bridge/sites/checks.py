@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from bridge.core.quantity import write_walltime
+from bridge.core.settings import SchedulerKind
 from bridge.core.site import CACHE_VARIABLES, GPU_FLAGS, WITHOUT_CONTAINER, Runtime
 from bridge.sites.document import Document, Place
 from bridge.sites.model import LimitsSection, SiteFile
@@ -14,6 +15,7 @@ _HIDDEN_FROM_SHIFTER = ("/etc", "/var", "/dev", "/proc", "/opt/udiImage")
 def report_contradictions(model: SiteFile, document: Document) -> None:
     """Records every contradiction in `document`."""
     _report_broker(model, document)
+    _report_scheduler(model, document)
     _report_containers(model, document)
     _report_mounts(model, document)
     _report_caches(model, document)
@@ -58,6 +60,19 @@ def _report_broker(model: SiteFile, document: Document) -> None:
         document.report(("broker", "certificate_authority"), "has no effect without tls: true")
     if model.broker.heartbeat % timedelta(seconds=1):
         document.report(("broker", "heartbeat"), "whole seconds are wanted")
+
+
+def _report_scheduler(model: SiteFile, document: Document) -> None:
+    scheduler = model.scheduler
+    if scheduler.kind is SchedulerKind.SLURM:
+        if "local_jobs" in scheduler.model_fields_set:
+            document.report(("scheduler", "local_jobs"), "has no effect without kind: local")
+        return
+    for field in ("access", "environment", "queries_per_minute", "submissions_per_minute"):
+        if field in scheduler.model_fields_set:
+            document.report(
+                ("scheduler", field), "has no effect with kind: local, which calls no Slurm"
+            )
 
 
 def _report_containers(model: SiteFile, document: Document) -> None:

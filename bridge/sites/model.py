@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.core.retry import RetryPolicy
+from bridge.core.settings import SchedulerKind
 from bridge.core.site import Runtime
 from bridge.sites.fields import (
     AbsolutePath,
@@ -115,8 +116,17 @@ class AccessSection(_Model):
 
 
 class SchedulerSection(_Model):
-    """How Slurm's commands are called."""
+    """What runs the batch scripts, and how Slurm's commands are called."""
 
+    kind: Annotated[SchedulerKind, Field(strict=False)] = Field(
+        default=SchedulerKind.SLURM,
+        description="`local` is for trying things out on a laptop without Slurm: the scripts are "
+        "run as processes of this machine, one a job, with their time limits; partitions, "
+        "accounts, memory and GPUs count for nothing",
+    )
+    local_jobs: Processes = Field(
+        default=2, description="how many jobs run at once where `kind` is `local`"
+    )
     access: AccessSection | None = Field(
         default=None, description="the login node; without it, Slurm is on this machine"
     )

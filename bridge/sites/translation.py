@@ -28,6 +28,8 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
         site=_site(model),
         broker=_broker(model, password),
         scheduler=SchedulerSettings(
+            kind=model.scheduler.kind,
+            local_jobs=model.scheduler.local_jobs,
             access=_access(model.scheduler.access),
             environment=tuple(model.scheduler.environment.items()),
             query_timeout=model.scheduler.query_timeout,

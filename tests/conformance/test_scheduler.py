@@ -1,9 +1,11 @@
-"""What every scheduler keeps to: the real Slurm, here and over SSH, and the one in memory."""
+"""What every scheduler keeps to: the real Slurm, here and over SSH, and those without Slurm."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -12,6 +14,7 @@ from ssh_site import connected, login_node, scheduler_over
 from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
+from bridge.adapters.local_processes.scheduler import LocalProcesses
 from bridge.core.facts import Sighting
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.slurm_state import Meaning, SlurmState, meaning
@@ -30,6 +33,8 @@ class Site(Protocol):
     def scheduler(self) -> Scheduler: ...
     @property
     def born(self) -> datetime: ...
+    @property
+    def nodes(self) -> tuple[str, ...]: ...
     def submit(self, tag: SubmissionTag, body: str, *, held: bool = False) -> SlurmId: ...
     def let_start(self, slurm_id: SlurmId) -> None: ...
     def let_end(self, slurm_id: SlurmId) -> None: ...
@@ -37,6 +42,8 @@ class Site(Protocol):
 
 
 class SiteInMemory:
+    nodes = ("n1",)
+
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.cluster = FakeCluster(self.clock)
@@ -63,10 +70,12 @@ class SiteInMemory:
         self.cluster.requeue(slurm_id)
 
 
-class RealSite:
-    def __init__(self, testbed: Testbed, scheduler: Scheduler) -> None:
-        self.testbed = testbed
+class LiveSite:
+    """One whose jobs move by themselves."""
+
+    def __init__(self, scheduler: Scheduler, nodes: tuple[str, ...]) -> None:
         self.scheduler = scheduler
+        self.nodes = nodes
         self.born = SystemClock().now()
         self.submitted: list[SlurmId] = []
 
@@ -83,17 +92,35 @@ class RealSite:
         eventually(lambda: in_queue(self.scheduler, slurm_id, "COMPLETED", "FAILED"))
 
     def requeue(self, slurm_id: SlurmId) -> None:
+        pytest.skip(f"{slurm_id} is a local process: it is not requeued, it has no other node")
+
+
+class RealSite(LiveSite):
+    def __init__(self, testbed: Testbed, scheduler: Scheduler) -> None:
+        super().__init__(scheduler, ("n1", "n2"))
+        self.testbed = testbed
+
+    def requeue(self, slurm_id: SlurmId) -> None:
         argv = self.testbed.as_user(["scontrol", "requeue", slurm_id])
         subprocess.run(argv, check=True)
 
 
+WITHOUT_SLURM = ("in memory", "local processes")
 REAL = ("on this machine", "over SSH")
 
 
-@pytest.fixture(params=["in memory", *(pytest.param(it, marks=pytest.mark.testbed) for it in REAL)])
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+@pytest.fixture(
+    params=[*WITHOUT_SLURM, *(pytest.param(it, marks=pytest.mark.testbed) for it in REAL)]
+)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     if request.param == "in memory":
         yield SiteInMemory()
+        return
+    if request.param == "local processes":
+        scheduler = LocalProcesses(tmp_path / "jobs", SystemClock(), at_once=2)
+        local = LiveSite(scheduler, (socket.gethostname(),))
+        yield local
+        cancel_all(local)
         return
     testbed: Testbed = request.getfixturevalue("testbed")
     with ExitStack() as stack:
@@ -103,8 +130,12 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         else:
             real = RealSite(testbed, command_line(testbed))
         yield real
-        for slurm_id in real.submitted:
-            real.scheduler.cancel(slurm_id)
+        cancel_all(real)
+
+
+def cancel_all(site: LiveSite) -> None:
+    for slurm_id in site.submitted:
+        site.scheduler.cancel(slurm_id)
 
 
 def queued(site: Site, slurm_id: SlurmId) -> Sighting:
@@ -180,7 +211,7 @@ def test_a_running_job_shows_its_start_and_its_node(site: Site) -> None:
     assert row.submitted_at is not None
     assert row.started_at is not None
     assert row.submitted_at <= row.started_at
-    assert row.nodes in ("n1", "n2")
+    assert row.nodes in site.nodes
     assert row.ended_at is None
 
 
@@ -194,7 +225,7 @@ def test_a_job_that_exits_with_seven_fails_with_seven(site: Site) -> None:
     assert record.started_at is not None
     assert record.ended_at is not None
     assert record.started_at <= record.ended_at
-    assert record.nodes in ("n1", "n2")
+    assert record.nodes in site.nodes
 
 
 def test_a_job_that_exits_with_zero_completes(site: Site) -> None:

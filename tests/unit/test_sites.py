@@ -12,6 +12,7 @@ from bridge.core.failure import FailureReason
 from bridge.core.job import Resources
 from bridge.core.placement import place
 from bridge.core.retry import RetryPolicy
+from bridge.core.settings import SchedulerKind
 from bridge.core.site import BindRoot, Runtime
 from bridge.shipped import shipped
 from bridge.sites import load_site, site_schema
@@ -572,3 +573,31 @@ def test_the_journals_disk_is_one_of_three_words(folder: Path) -> None:
     [found] = mistakes(folder, SMALLEST.replace("journal:\n", "journal:\n  disk: floppy\n"))
     assert found.startswith("site.yaml:9: journal.disk: ")
     assert "'network'" in found
+
+
+# --- without Slurm
+
+
+def test_a_site_has_slurm_unless_it_says_otherwise(folder: Path) -> None:
+    assert load(folder, SMALLEST).scheduler.kind is SchedulerKind.SLURM
+
+
+def test_a_laptop_runs_local_processes_a_few_at_once(folder: Path) -> None:
+    text = SMALLEST + "scheduler:\n  kind: local\n  local_jobs: 3\n"
+    scheduler = load(folder, text).scheduler
+    assert (scheduler.kind, scheduler.local_jobs) == (SchedulerKind.LOCAL, 3)
+
+
+def test_what_is_for_slurm_alone_contradicts_local_processes(folder: Path) -> None:
+    why = "has no effect with kind: local, which calls no Slurm"
+    section = "scheduler:\n  kind: local\n  queries_per_minute: 5\n  access:\n    host: login\n"
+    assert mistakes(folder, SMALLEST + section) == [
+        f"site.yaml:19: scheduler.queries_per_minute: {why}",
+        f"site.yaml:20: scheduler.access: {why}",
+    ]
+
+
+def test_a_number_of_local_jobs_contradicts_slurm(folder: Path) -> None:
+    assert mistakes(folder, SMALLEST + "scheduler:\n  local_jobs: 3\n") == [
+        "site.yaml:18: scheduler.local_jobs: has no effect without kind: local"
+    ]

@@ -13,7 +13,10 @@ from bridge.shipped import shipped
 from bridge.sites.model import SiteFile
 
 TEXT = (shipped("site_configs") / "template.yaml").read_text(encoding="utf-8")
-NOT_TOGETHER = ("extends", "password", "certificate_authority", "modules", "templates")
+NOT_TOGETHER = (
+    *("extends", "password", "certificate_authority", "modules", "templates"),
+    *("kind", "local_jobs"),
+)
 """Without these, all fields go together."""
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import Literal
 
 from bridge.core.policy import LookPolicy
@@ -78,10 +79,21 @@ class SshSettings:
     """How many channels may be open at once; sshd's MaxSessions is 10 unless it is set."""
 
 
+class SchedulerKind(StrEnum):
+    """What runs the batch scripts."""
+
+    SLURM = "slurm"
+    LOCAL = "local"
+    """No Slurm at all: they are processes of this machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerSettings:
-    """How Slurm's commands are called."""
+    """What runs the batch scripts, and how Slurm's commands are called."""
 
+    kind: SchedulerKind = SchedulerKind.SLURM
+    local_jobs: int = 2
+    """How many jobs run at once where the kind is LOCAL."""
     access: SshSettings | None = None
     """None: on this machine."""
     environment: tuple[tuple[str, str], ...] = ()

@@ -93,6 +93,9 @@ def test_a_lost_journal_is_not_rebuilt_from_folders_that_are_elsewhere() -> None
 
 def test_without_paramiko_a_site_over_ssh_says_what_is_missing(tmp_path: Path) -> None:
     access_of(tmp_path, "  access: {host: login}\n")
+    site = tmp_path / "site.yaml"
+    text = site.read_text(encoding="utf-8").replace("/var/lib/bridge", str(tmp_path))
+    site.write_text(text, encoding="utf-8")
     program = """\
 import sys
 import subprocess
@@ -108,7 +111,7 @@ try:
 except ConfigurationError as error:
     print(error)
 """
-    argv = [sys.executable, "-c", program, str(tmp_path / "site.yaml")]
+    argv = [sys.executable, "-c", program, str(site)]
     said = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
     assert said == (
         "scheduler.access: paramiko is not installed; it comes with hpc-batch-bridge[ssh]\n"

@@ -39,6 +39,7 @@ class TcpProxy:
         self._tls = tls
         self._is_cut = False
         self._holds_requests = False
+        self._released = asyncio.Event()
         self._drops_replies = False
         self._flows: list[tuple[_Flow, _Flow]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,7 +74,7 @@ class TcpProxy:
         self._drops_replies = True
 
     def hold_requests(self) -> None:
-        """Take new connections and let nothing through them, until `mend` and `let_go`."""
+        """Take new connections and keep what they say, until `let_go`; `mend` frees later ones."""
         self._holds_requests = True
 
     def let_go(self) -> None:
@@ -99,6 +100,9 @@ class TcpProxy:
         if self._is_cut:
             writer.transport.abort()
             return
+        if self._holds_requests:
+            # Without a connection of its own: the server would not wait for what comes so late.
+            await self._released.wait()
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:
@@ -106,8 +110,6 @@ class TcpProxy:
             return
         self.accepted += 1
         flows = _Flow(reader, far_writer), _Flow(far_reader, writer)
-        if self._holds_requests:
-            flows[0].moves.clear()
         self._flows.append(flows)
         for flow in flows:
             self._spawn(self._receive(flow))
@@ -156,8 +158,7 @@ class TcpProxy:
             flow.moves.clear()
 
     async def _let_go(self) -> None:
-        for flow in (it for pair in self._flows for it in pair):
-            flow.moves.set()
+        self._released.set()
 
     async def _forge(self, data: bytes) -> None:
         for _, towards_client in self._flows:
@@ -166,6 +167,8 @@ class TcpProxy:
 
     async def _close(self) -> None:
         self._server.close()
+        self._released.set()
+        await asyncio.sleep(0)
         await self._cut()
         tasks = tuple(self._tasks)
         for task in tasks:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -346,3 +347,13 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UnavailableError, match="file"):
         LocalProcesses(tmp_path / "file" / "jobs", CLOCK, at_once=1)
+
+
+def test_a_supervisor_whose_records_are_removed_ends(laptop: Laptop) -> None:
+    scheduler = laptop.open()
+    slurm_id = scheduler.submit(laptop.script(FOREVER))
+    shows(scheduler, slurm_id, SlurmState.RUNNING)
+    run = run_of(laptop, slurm_id)
+    shutil.rmtree(laptop.folder)
+    send(run.leader, signal.SIGKILL)
+    assert ended(run.supervisor)

@@ -196,10 +196,12 @@ class Supervisor:
             send_to_session(leader, signal.SIGTERM)
 
     def _finish(self, end: End) -> None:
-        """Write it down, however long the disk is full or away."""
+        """Write it down, however long the disk is full or away, unless the record is gone."""
         while True:
             try:
                 self._store.finish(self._job.number, end)
+            except FileNotFoundError:
+                return
             except OSError:
                 sleep(_BETWEEN_WRITES_SECONDS)
             else:

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 _AT_ONCE = timedelta(0)
 _UNTIL_WOKEN = timedelta(seconds=5)
 _NEXT_ATTEMPTS = timedelta(seconds=1)
+_GATHER = timedelta(milliseconds=20)
+# Events told in a burst go out, and are marked as sent, together.
 _SETTLE_AGAIN = timedelta(seconds=1)
 _OBSTACLE_PAUSE = timedelta(seconds=15)
 _TAKE_AT_ONCE = 200
@@ -125,7 +127,7 @@ class Daemon:
         self._submit = Worker("submit", self._submit_some)
         self._look = Worker("look", self._look_at_slurm)
         self._marks = Worker("marks", self._read_marks)
-        self._relay = Worker("relay", self._publish_some)
+        self._relay = Worker("relay", self._publish_some, breath=_GATHER)
         self._sweep = Worker("sweep", self._sweep_strays)
         self._housekeeping = Worker("housekeeping", self._keep_house)
         self._lock = Worker("lock", self._hold_lock)

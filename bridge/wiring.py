@@ -58,7 +58,7 @@ from bridge.ports import (
     Runner,
     Scheduler,
 )
-from bridge.script import job_files, render, script_name
+from bridge.script import job_files, refusals, script_name
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
 
@@ -99,7 +99,9 @@ def open_daemon(
     clock = SystemClock()
     publisher = Publisher(broker)
     jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
-    pool = ThreadPoolExecutor(settings.scheduler.parallel_submissions, thread_name_prefix="sbatch")
+    # Twice as many as may ask Slurm: the others write folders, or wait for the disk.
+    threads = 2 * settings.scheduler.parallel_submissions
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="submit")
     with (
         open_journal(settings.journal, clock=clock) as journal,
         _reached(settings, clock) as (scheduler, folders),
@@ -224,7 +226,7 @@ class _Flows:
                 site=site,
                 journal=world.journal,
                 clock=world.clock,
-                render=self._render,
+                examine=self._examine,
                 on_arrival=cancellation.cancel_arrivals,
             ),
             submission=Submission(
@@ -237,6 +239,7 @@ class _Flows:
                 prepare=self._prepare,
                 settle_time=settings.scheduler.settle_time,
                 parallel=parallel,
+                at_once=settings.scheduler.parallel_submissions,
             ),
             watch=Watch(
                 scheduler=world.scheduler,
@@ -265,8 +268,8 @@ class _Flows:
             hold_lock=hold_lock,
         )
 
-    def _render(self, spec: JobSpec, attempt: int) -> str:
-        return render(spec, self.settings, attempt)
+    def _examine(self, spec: JobSpec) -> Iterator[Problem]:
+        return refusals(spec, self.settings.site)
 
     def _prepare(self, job: Job, request: bytes) -> Prepared:
         spec = read_job(request, site=self.settings.site.name)

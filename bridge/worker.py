@@ -23,8 +23,18 @@ class Worker:
     worker, the others go on.
     """
 
-    def __init__(self, name: str, step: Callable[[], timedelta]) -> None:
-        """`step` does a bounded piece of work and says how long to wait until the next one."""
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], timedelta],
+        *,
+        breath: timedelta = timedelta(0),
+    ) -> None:
+        """`step` does a bounded piece of work and says how long to wait until the next one.
+
+        There is at least a `breath` between two steps, in which work gathers.
+        """
+        self._breath = breath
         self.name = name
         self._step = step
         self._wake = threading.Event()
@@ -57,6 +67,7 @@ class Worker:
                 self._stop.wait(self._retry_after().total_seconds())
             else:
                 self._failures = 0
+                self._stop.wait(self._breath.total_seconds())
                 self._wake.wait(pause.total_seconds())
             self._wake.clear()
 

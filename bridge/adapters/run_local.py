@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from time import monotonic
 from typing import IO
 
@@ -23,6 +24,18 @@ LAST_WAIT_SECONDS = 5
 LOGGED_ARGUMENTS = 8
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+def without_env(argv: Sequence[str]) -> tuple[dict[str, str], Sequence[str]]:
+    """What `env NAME=VALUE... COMMAND...` would do, without a program of its own: env(1)."""
+    if not argv or argv[0] != "env":
+        return {}, argv
+    settings = list(takewhile(lambda word: "=" in word and not word.startswith("-"), argv[1:]))
+    rest = argv[1 + len(settings) :]
+    if not rest or rest[0].startswith("-"):
+        return {}, argv
+    pairs = (word.partition("=") for word in settings)
+    return {name: value for name, _, value in pairs}, rest
 
 
 class LocalRunner:
@@ -45,14 +58,15 @@ class LocalRunner:
         """
         deadline = monotonic() + timeout.total_seconds()
         fed = stdin.encode()
+        variables, command = without_env(argv)
         try:
             process = subprocess.Popen(
-                list(argv),
+                list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=self._environment,
+                env={**self._environment, **variables},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:

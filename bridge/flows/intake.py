@@ -1,6 +1,6 @@
 """Intake: bytes in, a recorded job or a recorded rejection out, and only then an ack."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -39,10 +39,10 @@ class Intake:
         site: Site,
         journal: IntakeJournal,
         clock: Clock,
-        render: Callable[[JobSpec, int], str],
+        examine: Callable[[JobSpec], Iterable[Problem]],
         on_arrival: Callable[[Sequence[JobId]], None] = lambda _: None,
     ) -> None:
-        """`render` makes a job's script; what it refuses, intake rejects.
+        """`examine` says what of a job its script could not be told.
 
         `on_arrival` is called with the jobs that were recorded, before they are acknowledged.
         """
@@ -50,7 +50,7 @@ class Intake:
         self._site = site
         self._journal = journal
         self._clock = clock
-        self._render = render
+        self._examine = examine
 
     def receive(self, deliveries: Sequence[Delivery]) -> tuple[Settlement, ...]:
         """How to settle each delivery, now that all of them are recorded.
@@ -75,7 +75,7 @@ class Intake:
     def _read(self, delivery: Delivery) -> Acceptance | Notice:
         try:
             spec = read_job(delivery.body, site=self._site.name)
-            self._examine(spec)
+            self._refuse_what_cannot_run(spec)
         except InvalidRequestError as error:
             return self._rejection(delivery.body, error.job_id, error.problems)
         except Exception:
@@ -90,14 +90,10 @@ class Intake:
             messages=tuple(encode(it, self._site, spec) for it in step.events),
         )
 
-    def _examine(self, spec: JobSpec) -> None:
-        problems = admission_problems(spec, self._site)
+    def _refuse_what_cannot_run(self, spec: JobSpec) -> None:
+        problems = (*admission_problems(spec, self._site), *self._examine(spec))
         if problems:
             raise InvalidRequestError(*problems, job_id=spec.job_id)
-        try:
-            self._render(spec, 1)
-        except InvalidRequestError as error:
-            raise InvalidRequestError(*error.problems, job_id=spec.job_id) from error
 
     def _rejection(self, body: bytes, job_id: str | None, problems: tuple[Problem, ...]) -> Notice:
         log.warning("rejected", job=job_id, problems=[str(it) for it in problems])

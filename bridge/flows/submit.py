@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import BoundedSemaphore
 from typing import Protocol, TypeVar
 
 import structlog
@@ -89,9 +90,15 @@ class Submission:
         prepare: Prepare,
         settle_time: timedelta,
         parallel: ParallelMap = map,
-        batch: int = 64,
+        at_once: int = 1,
+        batch: int = 200,
     ) -> None:
-        """`settle_time` is how long a submitted job may take to show in Slurm's answers."""
+        """`settle_time` is how long a submitted job may take to show in Slurm's answers.
+
+        `parallel` runs the jobs of a batch side by side, and `at_once` of them may ask Slurm: while
+        some wait for Slurm, others write their folders.
+        """
+        self._slots = BoundedSemaphore(at_once)
         self._site = site
         self._scheduler = scheduler
         self._folders = folders
@@ -124,14 +131,11 @@ class Submission:
         )
 
     def _submit(self, fresh: Sequence[Job]) -> Pass:
-        try:
-            ready = self._begin(fresh)
-        except UnavailableError as error:
-            return Pass(handled=0, obstacle=str(error))
+        begun = self._begin(fresh)
         attempt = _Attempt()
         # All of them, also where one cannot be recorded: what still asks Slurm when the next pass
         # begins would be taken for a submission that did not arrive.
-        outcomes = list(self._parallel(lambda pair: self._submit_one(pair, attempt), ready))
+        outcomes = list(self._parallel(lambda it: self._submit_one(*it, attempt), begun))
         for outcome in outcomes:
             if isinstance(outcome, BridgeError):
                 raise outcome
@@ -141,44 +145,51 @@ class Submission:
             obstacle=attempt.obstacle,
             site_full=attempt.site_full,
             away=attempt.away,
-            doubtful=len(ready) - len(known),
+            doubtful=len(begun) - len(known),
         )
 
-    def _begin(self, fresh: Sequence[Job]) -> list[tuple[Job, Prepared]]:
-        """Write the folders, then that we are about to submit: from then on the job may exist."""
-        prepared: dict[JobId, Prepared] = {}
-        facts: list[tuple[Job, Fact]] = []
-        for job in fresh:
-            at = self._clock.now()
-            try:
-                made = self._prepare(job, self._journal.request(job.job_id))
-            except InvalidRequestError as error:
-                facts.append((job, Refused(at=at, words=str(error))))
-                continue
-            self._folders.create(job.job_id, made.files)
-            prepared[job.job_id] = made
-            facts.append((job, SubmissionBegun(at=at)))
-        stale = self._recorder.tell(facts).stale
-        begun = {it.job_id: it for it in self._journal.jobs(prepared.keys() - stale)}
-        return [(begun[it], made) for it, made in prepared.items() if it in begun]
+    def _begin(self, fresh: Sequence[Job]) -> list[tuple[Job, bytes]]:
+        """Write that we are about to submit: from then on the jobs may exist.
+
+        Each comes with its request, so that the round needs nothing of the journal any more before
+        it has asked Slurm.
+        """
+        at = self._clock.now()
+        stale = self._recorder.tell((it, SubmissionBegun(at=at)) for it in fresh).stale
+        order = [it.job_id for it in fresh if it.job_id not in stale]
+        begun = {it.job_id: it for it in self._journal.jobs(order)}
+        return [(begun[it], self._journal.request(it)) for it in order if it in begun]
 
     def _submit_one(
-        self, pair: tuple[Job, Prepared], attempt: "_Attempt"
+        self, job: Job, request: bytes, attempt: "_Attempt"
     ) -> Fact | BridgeError | None:
         """The fact that came of it, or the error that kept it from being recorded.
 
         None when it is not known whether Slurm has the job.
         """
-        job, prepared = pair
-        fact = self._ask_slurm(job, prepared, attempt)
-        if fact is None:
-            return None
-        self._forget_doubt(job.job_id, fact)
         try:
-            self._recorder.tell([(job, fact)])
+            fact = self._try(job, request, attempt)
+            if fact is not None:
+                self._forget_doubt(job.job_id, fact)
+                self._recorder.tell([(job, fact)])
         except BridgeError as error:
             return error
         return fact
+
+    def _try(self, job: Job, request: bytes, attempt: "_Attempt") -> Fact | None:
+        if attempt.obstacle is not None:
+            return NotSubmitted(at=self._clock.now(), words=attempt.obstacle)
+        try:
+            prepared = self._prepare(job, request)
+        except InvalidRequestError as error:
+            return Refused(at=self._clock.now(), words=str(error))
+        try:
+            self._folders.create(job.job_id, prepared.files)
+        except UnavailableError as error:
+            attempt.obstacle = str(error)
+            return NotSubmitted(at=self._clock.now(), words=str(error))
+        with self._slots:
+            return self._ask_slurm(job, prepared, attempt)
 
     def _ask_slurm(self, job: Job, prepared: Prepared, attempt: "_Attempt") -> Fact | None:
         if attempt.obstacle is not None:

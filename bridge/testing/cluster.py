@@ -101,17 +101,12 @@ class FakeCluster:
         self.say(slurm_id, "PENDING", reason="JobHeldUser")
 
     def cancel(self, slurm_id: SlurmId) -> None:
-        """As scancel: nothing happens to a job that is unknown or has ended.
-
-        One that waits gets the time of its end as its start, and no nodes (seen with Slurm 22.05).
-        """
+        """As scancel: nothing happens to a job that is unknown or has ended."""
         history = self._histories.get(slurm_id)
         if history is None or _has_ended(history[-1].runs[-1]):
             return
         ran = history[-1].runs[-1].started_at is not None
         self.end_as(slurm_id, "CANCELLED", signal=15 if ran else 0)
-        if not ran:
-            self._change(slurm_id, lambda it: replace(it, started_at=it.ended_at))
 
     def lose(self, slurm_id: SlurmId) -> None:
         """The job is gone from everywhere, as after a lost state folder."""

@@ -44,10 +44,9 @@ def message(number: int = 1, **changes: object) -> bytes:
     return json.dumps(asked | changes).encode()
 
 
-def render(spec: JobSpec, attempt: int) -> str:
-    if spec.image == UNRENDERABLE:
-        raise InvalidRequestError(Problem(where="mounts.0", what="a colon cannot be written"))
-    return f"#!/bin/bash\n#SBATCH --job-name={submission_tag('bridge', spec.job_id, attempt)}\n"
+def examine(spec: JobSpec) -> list[Problem]:
+    is_bad = spec.image == UNRENDERABLE
+    return [Problem(where="mounts.0", what="a colon cannot be written")] if is_bad else []
 
 
 class House:
@@ -77,7 +76,7 @@ class House:
             site=self.site,
             journal=self.journal,
             clock=self.clock,
-            render=render,
+            examine=examine,
             on_arrival=lambda it: self.cancellation.cancel_arrivals(it),  # noqa: PLW0108 - a restart makes another
         )
         self.sweep = Sweep(
@@ -125,7 +124,7 @@ class House:
 
     def lenient_intake(self) -> Intake:
         """One that accepts what no script can be written for."""
-        return Intake(site=self.site, journal=self.journal, clock=self.clock, render=lambda *_: "")
+        return Intake(site=self.site, journal=self.journal, clock=self.clock, examine=lambda _: ())
 
     def restart(self) -> None:
         """What a daemon that was killed leaves to the next one: the journal, and nothing else."""

@@ -152,14 +152,12 @@ def test_things_may_happen_while_a_submission_is_on_its_way(slurm: FakeSlurm) ->
     assert slurm.calls == ["submit", "submit"]
 
 
-def test_a_job_cancelled_in_the_queue_has_its_end_as_its_start_and_no_nodes(
-    slurm: FakeSlurm, clock: FakeClock
-) -> None:
+def test_a_job_cancelled_in_the_queue_never_started(slurm: FakeSlurm, clock: FakeClock) -> None:
     slurm_id = slurm.submit(SCRIPT)
     now = clock.move(timedelta(seconds=5))
     slurm.cancel(slurm_id)
     (record,) = slurm.accounting([slurm_id], since=START) or ()
-    assert (record.word, record.started_at, record.ended_at) == ("CANCELLED", now, now)
+    assert (record.word, record.started_at, record.ended_at) == ("CANCELLED", None, now)
     assert record.nodes is None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from unit.house import UNRENDERABLE, House, job_id, message
 
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import Problem, UnavailableError
 from bridge.core.job import JobId, JobSpec
 from bridge.flows.intake import Intake
 from bridge.ports import Settlement
@@ -101,12 +101,12 @@ def test_the_same_bad_bytes_again_are_one_rejection(house: House) -> None:
 
 
 def test_a_bug_in_reading_one_message_rejects_that_message_alone(house: House) -> None:
-    def trip(spec: JobSpec, _attempt: int) -> str:
+    def trip(spec: JobSpec) -> list[Problem]:
         if spec.job_id == job_id(1):
             raise ZeroDivisionError
-        return ""
+        return []
 
-    intake = Intake(site=house.site, journal=house.journal, clock=house.clock, render=trip)
+    intake = Intake(site=house.site, journal=house.journal, clock=house.clock, examine=trip)
     deliveries = [house.delivery(message(1)), house.delivery(message(2))]
     assert intake.receive(deliveries) == (Settlement.DEAD_LETTER, Settlement.ACK)
     (rejection,) = house.rejections()
@@ -135,7 +135,7 @@ def test_arrivals_are_announced_before_they_are_settled_and_again_when_that_fail
         site=house.site,
         journal=house.journal,
         clock=house.clock,
-        render=lambda *_: "",
+        examine=lambda _: (),
         on_arrival=fail_once,
     )
     deliveries = [house.delivery(it) for it in (message(1), b"garbage", message(2))]
@@ -152,7 +152,7 @@ def test_where_nothing_arrives_nothing_is_announced(house: House) -> None:
         site=house.site,
         journal=house.journal,
         clock=house.clock,
-        render=lambda *_: "",
+        examine=lambda _: (),
         on_arrival=announced.append,
     )
     intake.receive([house.delivery(b"garbage")])

@@ -41,8 +41,9 @@ def a_tag() -> SubmissionTag:
 
 
 def a_script(tag: str, body: str, *options: str) -> str:
-    """A batch script that writes no output file."""
-    lines = (f"--job-name={tag}", "--export=NIL", "--output=/dev/null", *options)
+    """A batch script that writes no output file; of an option that stands twice the last counts."""
+    size = ("--nodes=1", "--ntasks=1", "--cpus-per-task=1")
+    lines = (f"--job-name={tag}", "--export=NIL", "--output=/dev/null", *size, *options)
     return "#!/bin/sh\n" + "".join(f"#SBATCH {it}\n" for it in lines) + body + "\n"
 
 

@@ -27,10 +27,14 @@ class BudgetedRunner:
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: timedelta) -> Completed:
         """See Runner. Raises OverBudgetError when nothing was run."""
+        self.spend(argv)
+        return self._runner.run(argv, stdin=stdin, timeout=timeout)
+
+    def spend(self, argv: Sequence[str]) -> None:
+        """Count what does the same as this command in another way. Raises OverBudgetError."""
         for budget in self._budgets:
             if budget.commands.intersection(argv):
                 budget.spend(self._clock)
-        return self._runner.run(argv, stdin=stdin, timeout=timeout)
 
 
 class _Budget:

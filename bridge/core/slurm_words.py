@@ -106,7 +106,7 @@ ACCOUNTING_IS_OFF = "Slurm accounting storage is disabled"
 UNKNOWN_USER = "Invalid user"
 # squeue --me answers nothing, with return code 0, while the system's user database is away.
 
-_PREFIX = re.compile(r"^\w+: (?:error|fatal): (?:Batch job submission failed: )?", re.MULTILINE)
+_PREFIX = re.compile(r"^[\w.-]+: (?:error|fatal): (?:Batch job submission failed: )?", re.MULTILINE)
 
 
 def verdict(stderr: str) -> Verdict | None:

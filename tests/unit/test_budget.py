@@ -42,6 +42,15 @@ class Desk:
         return len(self.runner.commands)
 
 
+def test_what_does_the_same_as_a_command_counts_as_one() -> None:
+    desk = Desk(None, 2)
+    desk.budgeted.spend(["sbatch"])
+    assert [desk.runs("sbatch"), desk.runs("scancel")] == [True, False]
+    with pytest.raises(OverBudgetError):
+        desk.budgeted.spend(["sbatch"])
+    assert desk.count == 1
+
+
 def test_as_many_commands_run_in_a_minute_as_the_budget_has_and_no_more() -> None:
     desk = Desk(3)
     assert [desk.runs("squeue") for _ in range(5)] == [True, True, True, False, False]

@@ -9,6 +9,7 @@ from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.core.errors import UnavailableError
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.settings import SchedulerSettings
+from bridge.core.slurm_client import SlurmClient
 from bridge.ports import Completed
 from bridge.testing.runner import FakeRunner, completed
 
@@ -159,4 +160,15 @@ def test_slurm_not_accepting_who_we_are_is_an_alarm() -> None:
         slurm.submit("#!/bin/sh\n")
     assert [(it["event"], it["log_level"]) for it in logged] == [
         ("slurm_does_not_accept_us", "error")
+    ]
+
+
+def test_slurms_commands_say_what_they_are() -> None:
+    slurm, runner = scheduler(
+        completed(stdout="slurm-wlm 22.05.8\n"), completed(stdout="CliFilterPlugins = lua\n")
+    )
+    assert slurm.client() == SlurmClient(version=(22, 5, 8), cli_filters=("lua",))
+    assert [it.argv[3:] for it in runner.commands] == [
+        ("sbatch", "--version"),
+        ("scontrol", "show", "config"),
     ]

@@ -7,10 +7,12 @@ import pytest
 from bridge.adapters.slurm.commands import (
     Rows,
     in_chunks,
+    read_cli_filters,
     read_sacct,
     read_sbatch,
     read_scancel,
     read_squeue,
+    read_version,
     sacct_argv,
     sbatch_argv,
     scancel_argv,
@@ -26,6 +28,7 @@ from bridge.core.errors import (
 from bridge.core.facts import Sighting
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.slurm_state import SlurmState
+from bridge.ports import Completed
 from bridge.testing.runner import completed
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -463,3 +466,45 @@ def test_cancelling_a_job_that_is_over_is_no_failure() -> None:
     assert read_scancel(completed(1, stderr=over)) == (
         "Kill job error on job id 3: Job/step already completing or completed"
     )
+
+
+@pytest.mark.parametrize(
+    ("printed", "version"),
+    [
+        ("slurm-wlm 22.05.8\n", (22, 5, 8)),
+        ("slurm 24.05.3\n", (24, 5, 3)),
+        ("slurm 25.11.0-0rc1\n", (25, 11, 0)),
+        ("a line of the site's\nslurm 23.11.10\n", (23, 11, 10)),
+    ],
+)
+def test_the_version_of_slurms_commands_is_read(printed: str, version: tuple[int, ...]) -> None:
+    assert read_version(completed(stdout=printed)) == version
+
+
+@pytest.mark.parametrize(
+    ("line", "plugins"),
+    [
+        ("CliFilterPlugins        = (null)", ()),
+        ("CliFilterPlugins        = ", ()),
+        ("CliFilterPlugins        = lua", ("lua",)),
+        (
+            "CliFilterPlugins        = cli_filter/lua,cli_filter/user_defaults",
+            ("cli_filter/lua", "cli_filter/user_defaults"),
+        ),
+    ],
+)
+def test_the_plugins_that_filter_the_command_line_are_read(
+    line: str, plugins: tuple[str, ...]
+) -> None:
+    printed = f"BurstBufferType         = (null)\n{line}\nClusterName             = here\n"
+    assert read_cli_filters(completed(stdout=printed)) == plugins
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [completed(1, stdout="slurm 24.05.3"), completed(None), completed(stdout="CliFilter=")],
+)
+def test_what_is_no_answer_tells_nothing_of_slurms_commands(answer: Completed) -> None:
+    for read in (read_version, read_cli_filters):
+        with pytest.raises(UnavailableError):
+            read(answer)

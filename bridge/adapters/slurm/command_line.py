@@ -10,21 +10,26 @@ from bridge.adapters.slurm.commands import (
     TIMES,
     WORDS,
     Rows,
+    configuration_argv,
     in_chunks,
     plain_id,
+    read_cli_filters,
     read_sacct,
     read_sbatch,
     read_scancel,
     read_squeue,
+    read_version,
     sacct_argv,
     sbatch_argv,
     scancel_argv,
     squeue_argv,
+    version_argv,
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import Sighting
 from bridge.core.job import SlurmId, SubmissionTag, slurm_order
 from bridge.core.settings import SchedulerSettings
+from bridge.core.slurm_client import SlurmClient
 from bridge.core.slurm_words import Verdict, verdict
 from bridge.ports import Completed, Runner
 
@@ -53,6 +58,14 @@ class SlurmCommandLine:
         if answer.return_code != 0 and verdict(answer.stderr) is Verdict.AUTHENTICATION:
             log.error("slurm_does_not_accept_us", words=answer.stderr[:LOGGED_CHARACTERS])
         return read_sbatch(answer)
+
+    def client(self) -> SlurmClient:
+        """What Slurm's commands are here. Raises UnavailableError."""
+        timeout = self._settings.query_timeout
+        return SlurmClient(
+            version=read_version(self._run(version_argv(), timeout)),
+            cli_filters=read_cli_filters(self._run(configuration_argv(), timeout)),
+        )
 
     def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
         """Every Slurm job that bears the tag, lowest id first; empty only when Slurm said so."""

@@ -45,6 +45,9 @@ SACCT_COLUMNS = (
 _NOT_FOUND = (126, 127)
 _BAD_OPTION = 255
 _SUBMITTED = re.compile(r"[0-9]+(?:;[A-Za-z0-9_.-]+)?")
+_VERSION = re.compile(r"slurm(?:-wlm)? ([0-9]+\.[0-9]+(?:\.[0-9]+)?)", re.ASCII)
+_CLI_FILTERS = re.compile(r"^CliFilterPlugins *= *(\S*)$", re.MULTILINE)
+_NO_PLUGINS = ("", "(null)", "cli_filter/none", "none")
 _ROW_ID = re.compile(r"[0-9]+(?:_(?:[0-9]+|\[[0-9,:%-]+(?:\.\.\.)?\])|\+[0-9]+)?")
 _WAITING = (Meaning.QUEUED, Meaning.REQUEUED, Meaning.HELD)
 _NO_NODES = ("", "None assigned", "(null)", "n/a")
@@ -92,6 +95,32 @@ def _submitted_id(answer: Completed) -> SlurmId:
         words = f"sbatch named no job, it printed: {shown}"
         raise SubmissionUncertainError(words, is_understood=False)
     return SlurmId(lines[0])
+
+
+def version_argv() -> tuple[str, ...]:
+    """Which Slurm the commands here are of; sbatch(1), --version."""
+    return ("sbatch", "--version")
+
+
+def read_version(answer: Completed) -> tuple[int, ...]:
+    """Of `slurm 24.05.3` or `slurm-wlm 22.05.8`. Raises UnavailableError when it is no answer."""
+    found = _VERSION.search(answer.stdout)
+    if answer.return_code != 0 or found is None:
+        raise UnavailableError(_failure("sbatch --version", answer))
+    return tuple(map(int, found[1].split(".")))
+
+
+def configuration_argv() -> tuple[str, ...]:
+    """The controller's configuration, a field a line; scontrol(1)."""
+    return ("scontrol", "show", "config")
+
+
+def read_cli_filters(answer: Completed) -> tuple[str, ...]:
+    """The CliFilterPlugins. Raises UnavailableError when it is no answer."""
+    found = _CLI_FILTERS.search(answer.stdout)
+    if answer.return_code != 0 or found is None:
+        raise UnavailableError(_failure("scontrol show config", answer))
+    return () if found[1] in _NO_PLUGINS else tuple(found[1].split(","))
 
 
 def squeue_argv(tag: SubmissionTag | None = None) -> tuple[str, ...]:

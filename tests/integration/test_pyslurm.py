@@ -1,0 +1,226 @@
+"""On the real Slurm: what pyslurm submits is the job that sbatch submits; its workers may die."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from time import sleep
+
+import pytest
+from pyslurm_site import through_pyslurm
+from slurm_site import a_script, a_tag, command_line, eventually, in_queue
+from ssh_site import descendants
+from structlog.testing import capture_logs
+from testbed import Testbed
+
+from bridge.adapters.clock import SystemClock
+from bridge.adapters.pyslurm import PyslurmScheduler, worker_argv
+from bridge.core.errors import (
+    ConfigurationError,
+    SiteFullError,
+    SubmissionRefusedError,
+    SubmissionUncertainError,
+    UnavailableError,
+)
+from bridge.core.job import SlurmId
+from bridge.core.settings import SchedulerSettings
+from bridge.ports import Scheduler
+
+# What differs between any two submissions: their ids, times and sessions.
+OWN = (
+    *("JobId", "ArrayJobId", "AllocNode:Sid", "Priority", "SubmitTime", "AccrueTime"),
+    *("LastSchedEval", "StartTime", "EndTime"),
+)
+OWN_FIELDS = re.compile(rf"\b({'|'.join(OWN)})=\S+")
+OPTIONS = (
+    (),
+    ("--comment='digits, 25 epochs (first) =#1'",),
+    ("--requeue", "--kill-on-invalid-dep=yes", "--open-mode=append"),
+    ("--no-requeue", "--open-mode=truncate"),
+    ("--time=1-02:03:04", "--time-min=00:10:00"),
+    ("--nodes=2", "--ntasks=4", "--cpus-per-task=2", "--mem=8192M"),
+    ("--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--mem-per-cpu=2G"),
+    ("--gpus-per-node=2", "--partition=gpu"),
+    ("--gres=gpu:1", "--partition=cpu,gpu"),
+    ("--partition=cpu", "--qos=debug", "--account=imaging"),
+    ("--exclusive", "--nice=5", "--wckey=paper"),
+    ("--nodelist=n1", "--exclude=n2"),
+    ("--array=1-9%3",),
+    ("--begin=2037-01-01T00:00:00",),
+    ("--dependency=singleton",),
+    ("--chdir=/tmp", "--error=/tmp/error", "--output=/tmp/output-%x"),
+    ("--constraint=large", "--reservation=maintenance"),
+)
+
+
+@pytest.fixture
+def pyslurm(testbed: Testbed) -> Iterator[PyslurmScheduler]:
+    with through_pyslurm(testbed) as scheduler:
+        yield scheduler
+
+
+def record(testbed: Testbed, slurm_id: SlurmId) -> str:
+    argv = testbed.as_user(["scontrol", "show", "job", "-o", slurm_id])
+    text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    return OWN_FIELDS.sub(r"\1", text).strip()
+
+
+def held(scheduler: Scheduler, tag: str, options: tuple[str, ...]) -> SlurmId:
+    return scheduler.submit(a_script(tag, "sleep 300", "--hold", *options))
+
+
+@pytest.fixture
+def maintenance(testbed: Testbed) -> Iterator[None]:
+    """A feature of a node, and a reservation of it for the ordinary user."""
+
+    def scontrol(*words: str) -> None:
+        environment = {"PATH": testbed.path, "SLURM_CONF": str(testbed.slurm_conf)}
+        subprocess.run(["scontrol", *words], check=True, env=environment, capture_output=True)
+
+    scontrol("update", "NodeName=n2", "AvailableFeatures=large", "ActiveFeatures=large")
+    named = "ReservationName=maintenance"
+    begin = ("StartTime=2037-01-01T00:00:00", "Duration=60")
+    scontrol("create", named, *begin, "Nodes=n2", f"Users={testbed.user}")
+    yield
+    scontrol("delete", named)
+    scontrol("update", "NodeName=n2", "AvailableFeatures=", "ActiveFeatures=")
+
+
+@pytest.mark.usefixtures("maintenance")
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda it: " ".join(it) or "nothing")
+def test_a_job_has_the_record_that_sbatch_would_have_given_it(
+    testbed: Testbed, pyslurm: PyslurmScheduler, options: tuple[str, ...]
+) -> None:
+    sbatch, tag = command_line(testbed), a_tag()
+    theirs = held(sbatch, tag, options)
+    ours = held(pyslurm, tag, options)
+    records = (record(testbed, ours), record(testbed, theirs))
+    sbatch.cancel(ours)
+    sbatch.cancel(theirs)
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--open-mode=append", "--cpus-per-task=2", "--mem=200M"),
+        ("--gpus-per-node=1", "--partition=gpu", "--ntasks=2", "--ntasks-per-node=2"),
+    ],
+)
+@pytest.mark.parametrize("export", ["NIL", "NONE"])
+def test_a_job_sees_the_environment_and_limits_that_sbatch_would_have_given_it(
+    testbed: Testbed,
+    pyslurm: PyslurmScheduler,
+    user_folder: Path,
+    options: tuple[str, ...],
+    export: str,
+) -> None:
+    def seen(scheduler: Scheduler, name: str) -> str:
+        file = user_folder / name
+        body = f"(env | sort; ulimit -a; umask; pwd) >{file}.part; mv {file}.part {file}"
+        scheduler.submit(
+            a_script("same", body, *options, f"--export={export}", f"--chdir={user_folder}")
+        )
+        eventually(file.exists)
+        text = file.read_text(encoding="utf-8")
+        return re.sub(r"(SLURM_(JOB_?ID|TASK_PID|JOB_GPUS)|CUDA\w+|GPU\w+|ROCR\w+)=.*", r"\1", text)
+
+    assert seen(pyslurm, "ours") == seen(command_line(testbed), "theirs")
+
+
+def test_a_refusal_is_told_in_slurms_own_words(pyslurm: PyslurmScheduler) -> None:
+    with pytest.raises(SubmissionRefusedError, match="nope; Invalid partition name specified"):
+        pyslurm.submit(a_script(a_tag(), "true", "--partition=nope"))
+
+
+def test_a_full_site_is_told_from_a_refusal(pyslurm: PyslurmScheduler) -> None:
+    # The testbed's QOS `debug` takes five jobs of one user.
+    slurm_ids: list[SlurmId] = []
+    try:
+        with pytest.raises(SiteFullError, match="QOSMaxSubmitJobPerUserLimit"):
+            slurm_ids.extend(held(pyslurm, a_tag(), ("--qos=debug",)) for _ in range(6))
+    finally:
+        for slurm_id in slurm_ids:
+            pyslurm.cancel(slurm_id)
+
+
+def test_a_controller_that_is_away_is_unavailable_and_the_next_submission_works(
+    testbed: Testbed, pyslurm: PyslurmScheduler
+) -> None:
+    testbed.stop("slurmctld")
+    try:
+        with pytest.raises(UnavailableError, match="connect failure"):
+            pyslurm.submit(a_script(a_tag(), "true"))
+    finally:
+        testbed.start("slurmctld")
+    slurm_id = pyslurm.submit(a_script(a_tag(), "true"))
+    eventually(lambda: in_queue(pyslurm, slurm_id, "COMPLETED"))
+
+
+def test_a_submission_whose_worker_is_killed_is_uncertain_and_found_by_its_tag(
+    testbed: Testbed, pyslurm: PyslurmScheduler
+) -> None:
+    tag, since = a_tag(), SystemClock().now()
+    controller = int((testbed.folder / "slurm" / "run" / "slurmctld.pid").read_text("utf-8"))
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            doubtful = pool.submit(held, pyslurm, tag, ())
+            (worker,) = descendants(os.getpid())
+            sleep(1)
+            os.kill(worker, signal.SIGKILL)
+            assert isinstance(doubtful.exception(), SubmissionUncertainError)
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    (slurm_id,) = eventually(lambda: pyslurm.find(tag, since=since))
+    pyslurm.cancel(slurm_id)
+
+
+@pytest.mark.parametrize(
+    ("slurm_conf", "words"),
+    [
+        ("/nonexistent/slurm.conf", r"did not answer in time .*cannot stat file /nonexistent"),
+        ("/dev/null", r"ended with 1 .*Unable to process configuration file"),
+    ],
+)
+def test_without_a_good_slurm_conf_the_worker_ends_and_the_bridge_says_so(
+    testbed: Testbed, slurm_conf: str, words: str
+) -> None:
+    wrong = SchedulerSettings(environment=(("SLURM_CONF", slurm_conf),))
+    looks = command_line(testbed)
+    with closing(
+        PyslurmScheduler(
+            # libslurm waits a minute for one that is missing.
+            SchedulerSettings(query_timeout=timedelta(seconds=5)),
+            command_line=looks,
+            client=looks.client,
+            argv=testbed.as_user(worker_argv(wrong)),
+        )
+    ) as scheduler:
+        try:
+            with capture_logs() as logs:
+                scheduler.verify()
+        except ConfigurationError as error:
+            pytest.skip(f"no pyslurm: {error}")
+        assert [it["event"] for it in logs] == ["pyslurm_not_ready"]
+        with pytest.raises(UnavailableError, match=words):
+            scheduler.submit(a_script(a_tag(), "true"))
+        assert isinstance(scheduler.queue(), tuple)
+
+
+def test_many_threads_submit_each_job_once(pyslurm: PyslurmScheduler) -> None:
+    tags = [a_tag() for _ in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        slurm_ids = list(pool.map(lambda tag: held(pyslurm, tag, ()), tags))
+    try:
+        rows = {it.tag: it.slurm_id for it in pyslurm.queue() if it.tag in set(tags)}
+        assert rows == dict(zip(tags, slurm_ids, strict=True))
+        assert len(set(slurm_ids)) == len(tags)
+    finally:
+        for slurm_id in slurm_ids:
+            pyslurm.cancel(slurm_id)

@@ -22,6 +22,21 @@ class Runtime(StrEnum):
     """No container, in a conda environment that the job's image names."""
 
 
+class PullPolicy(StrEnum):
+    """When images are fetched that are not at the site."""
+
+    NEVER = "never"
+    """They have to be there."""
+    IN_JOB = "in-job"
+    """By the first job that wants one, before its container starts."""
+
+
+PULLED_TO_FILES = frozenset({Runtime.APPTAINER, Runtime.SINGULARITY})
+"""The runtimes whose images a script can fetch into a file."""
+
+PULLED_IN_JOBS = PULLED_TO_FILES | {Runtime.PODMAN_HPC}
+"""The runtimes whose images a script can fetch at all; Shifter's are pinned at submission."""
+
 CACHE_VARIABLES: Mapping[Runtime, tuple[str, str]] = {
     Runtime.APPTAINER: ("APPTAINER_CACHEDIR", "APPTAINER_TMPDIR"),
     Runtime.SINGULARITY: ("SINGULARITY_CACHEDIR", "SINGULARITY_TMPDIR"),
@@ -123,6 +138,9 @@ class ContainerRules:
     """Where the runtime keeps what it has fetched; None where it likes."""
     scratch: str | None = None
     """Where the runtime unpacks images; None where it likes."""
+    pull: PullPolicy = PullPolicy.NEVER
+    pull_folder: str | None = None
+    """Where fetched images and their locks are; needed to fetch any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

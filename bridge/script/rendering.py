@@ -36,6 +36,7 @@ from bridge.core.site import (
     spool_folder,
 )
 from bridge.script.bash_templates import BashTemplates
+from bridge.script.images import Pull, pull_of
 from bridge.script.launcher import launcher
 from bridge.script.refusals import refusals
 from bridge.script.words import comment
@@ -59,6 +60,8 @@ class ScriptJob:
     folder: str
     spool: str
     image: str
+    pull: Pull | None
+    """How the script fetches the image; None where it is there."""
     command: tuple[str, ...]
     launcher: tuple[str, ...]
     caches: tuple[tuple[str, str], ...]
@@ -159,6 +162,7 @@ def _script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int
         folder=folder,
         spool=spool_folder(site),
         image=spec.image,
+        pull=pull_of(spec.image, site),
         command=_words(spec.command),
         launcher=launcher(spec, site),
         caches=tuple(_caches(site)),

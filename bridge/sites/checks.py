@@ -5,7 +5,14 @@ from pathlib import Path, PurePosixPath
 
 from bridge.core.quantity import write_walltime
 from bridge.core.settings import SchedulerKind
-from bridge.core.site import CACHE_VARIABLES, GPU_FLAGS, WITHOUT_CONTAINER, Runtime
+from bridge.core.site import (
+    CACHE_VARIABLES,
+    GPU_FLAGS,
+    PULLED_IN_JOBS,
+    WITHOUT_CONTAINER,
+    PullPolicy,
+    Runtime,
+)
 from bridge.sites.document import Document, Place
 from bridge.sites.model import LimitsSection, SiteFile
 
@@ -19,6 +26,7 @@ def report_contradictions(model: SiteFile, document: Document) -> None:
     _report_containers(model, document)
     _report_mounts(model, document)
     _report_caches(model, document)
+    _report_pull(model, document)
     _report_memory(model, document)
     _report_work_root(model, document)
     _report_polling(model, document)
@@ -99,6 +107,26 @@ def _report_caches(model: SiteFile, document: Document) -> None:
     for field in ("cache", "scratch"):
         if getattr(containers, field) is not None:
             document.report(("containers", field), "is for apptainer and singularity")
+
+
+def _report_pull(model: SiteFile, document: Document) -> None:
+    containers, place = model.containers, ("containers", "pull_folder")
+    if containers.pull is PullPolicy.NEVER:
+        if containers.pull_folder is not None:
+            document.report(place, "has no effect without pull: in-job")
+        return
+    if containers.runtime not in PULLED_IN_JOBS:
+        document.report(
+            ("containers", "pull"),
+            f"a job cannot fetch images for {containers.runtime}: they have to be there before",
+        )
+    if containers.pull_folder is None:
+        document.report(place, "missing, and required for pull: in-job")
+        return
+    written = [it.path for it in containers.bind_roots if not it.read_only]
+    for root in (model.work_root, *containers.visible, *written):
+        if PurePosixPath(containers.pull_folder).is_relative_to(root):
+            document.report(place, f"jobs can write to {root}, and must not to what others run")
 
 
 def _report_memory(model: SiteFile, document: Document) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.core.retry import RetryPolicy
 from bridge.core.settings import SchedulerKind
-from bridge.core.site import Runtime
+from bridge.core.site import PullPolicy, Runtime
 from bridge.sites.fields import (
     AbsolutePath,
     Attempts,
@@ -232,6 +232,16 @@ class ContainersSection(_Model):
         default=None,
         description="where Apptainer or Singularity unpacks images, such as a folder of the "
         "nodes' own disks; made when missing",
+    )
+    pull: Annotated[PullPolicy, Field(strict=False)] = Field(
+        default=PullPolicy.NEVER,
+        description="whether a job's script fetches an image that is not there: with Apptainer, "
+        "Singularity (images such as docker://name:tag) and podman-hpc",
+    )
+    pull_folder: PlainPath | None = Field(
+        default=None,
+        description="where fetched images and their locks are; all nodes see it, and flock(2) "
+        "works in it. Needed for `pull: in-job`",
     )
 
 

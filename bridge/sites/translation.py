@@ -170,4 +170,6 @@ def _containers(model: SiteFile) -> ContainerRules:
         visible=tuple(containers.visible),
         cache=containers.cache,
         scratch=containers.scratch,
+        pull=containers.pull,
+        pull_folder=containers.pull_folder,
     )

@@ -15,7 +15,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.settings import SiteSettings
-from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, Runtime
+from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, PullPolicy, Runtime
 from bridge.shipped import shipped
 from bridge.sites import load_site
 
@@ -94,6 +94,14 @@ def site_with(runtime: Runtime) -> SiteSettings:
     """The testbed with another runtime: as it is shipped, or as it would be."""
     name = TESTBEDS.get(runtime)
     return shipped_site(name) if name else with_runtime(shipped_site("testbed"), runtime)
+
+
+def with_pull(settings: SiteSettings, folder: str, *images: str) -> SiteSettings:
+    """The site where jobs fetch these images into a folder."""
+    containers = replace(
+        settings.site.containers, images=images, pull=PullPolicy.IN_JOB, pull_folder=folder
+    )
+    return replace(settings, site=replace(settings.site, containers=containers))
 
 
 def training(image: str, mounted: str) -> JobSpec:

@@ -12,6 +12,7 @@ from unit.script_jobs import (
     shipped_site,
     site_with,
     training,
+    with_pull,
 )
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError
@@ -149,6 +150,19 @@ def test_the_sites_default_memory_is_for_jobs_that_ask_for_none() -> None:
     assert "#SBATCH --mem=512M" in lines(render(deployment(IMAGE), settings, 1))
     asked = replace(deployment(IMAGE), resources=Resources(memory_mib=100))
     assert "#SBATCH --mem=100M" in lines(render(asked, settings, 1))
+
+
+def test_an_image_that_is_fetched_runs_from_its_file() -> None:
+    settings = with_pull(shipped_site("testbed"), "/images/new", "*")
+    image = "docker://example.org/a:1"
+    script = lines(render(deployment(image), settings, 1))
+    [file] = [it.split("=")[1] for it in script if "image_file=" in it]
+    assert file.startswith("/images/new/docker_example.org_a_1-")
+    assert f"    {file}" in script
+    other = render(deployment("docker://example.org/a_1"), settings, 1)
+    assert file not in other
+    assert "apptainer pull" not in render(deployment("/images/a.sif"), settings, 1)
+    assert "apptainer pull" not in render(deployment(image), shipped_site("testbed"), 1)
 
 
 PROFILES = (

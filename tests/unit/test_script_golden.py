@@ -18,6 +18,7 @@ from unit.script_jobs import (
     shipped_site,
     site_with,
     training,
+    with_pull,
 )
 
 from bridge.core.job import JobSpec
@@ -53,6 +54,16 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
     "testbed-charliecloud": (
         lambda: site_with(Runtime.CHARLIECLOUD),
         "/testbed/images/sklearn",
+        "/testbed/work/code",
+    ),
+    "testbed-pull": (
+        lambda: with_pull(shipped_site("testbed"), "/testbed/pulled", "docker://example.org/*"),
+        "docker://example.org/digits:1",
+        "/testbed/work/code",
+    ),
+    "testbed-podman-hpc-pull": (
+        lambda: with_pull(site_with(Runtime.PODMAN_HPC), "/testbed/pulled", "testbed/*"),
+        "testbed/digits:1",
         "/testbed/work/code",
     ),
     "testbed-command": (lambda: site_with(Runtime.COMMAND), "none", ""),

@@ -28,6 +28,52 @@ def test_without_rules_everybody_may_and_slurm_decides(folder: Path) -> None:
     assert (site.containers.cache, site.containers.scratch) == (None, None)
 
 
+PULL = SMALLEST.replace("apptainer\n", "apptainer\n  pull: in-job\n  pull_folder: /images/new\n")
+
+
+def test_jobs_fetch_images_only_where_the_file_says_so(folder: Path) -> None:
+    containers = load(folder, PULL).site.containers
+    assert (containers.pull, containers.pull_folder) == ("in-job", "/images/new")
+    containers = load(folder, SMALLEST).site.containers
+    assert (containers.pull, containers.pull_folder) == ("never", None)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("pull: in-job", "pull: always", "site.yaml:13: containers.pull: "),
+        (
+            "  pull: in-job\n",
+            "",
+            "site.yaml:13: containers.pull_folder: has no effect without pull: in-job",
+        ),
+        (
+            "  pull_folder: /images/new\n",
+            "",
+            "site.yaml:11: containers.pull_folder: missing, and required for pull: in-job",
+        ),
+        (
+            "apptainer",
+            "shifter",
+            "site.yaml:13: containers.pull: a job cannot fetch images for shifter",
+        ),
+        (
+            "/images/new",
+            "/scratch/bridge/images",
+            "site.yaml:14: containers.pull_folder: jobs can write to /scratch/bridge",
+        ),
+        (
+            "  images:",
+            "  bind_roots: [{path: /images, read_only: false}]\n  images:",
+            "site.yaml:14: containers.pull_folder: jobs can write to /images",
+        ),
+    ],
+)
+def test_a_pull_that_will_not_do_is_told_why(was: str, now: str, told: str, folder: Path) -> None:
+    [found] = mistakes(folder, PULL.replace(was, now))
+    assert found.startswith(told)
+
+
 @pytest.mark.parametrize("runtime", ["shifter", "podman-hpc", "charliecloud", "command", "conda"])
 def test_other_runtimes_are_not_told_of_caches(runtime: str, folder: Path) -> None:
     assert mistakes(folder, RULES.replace("apptainer", runtime)) == [

@@ -19,7 +19,8 @@ _TAKE_VALUE = frozenset({"--pull", "--entrypoint", "--workdir", "--env", "--volu
 _TAKE_NONE = frozenset({"--rm", "--gpu", "--mpi", "--cuda-mpi", "--nccl"})
 _REPEATED = frozenset({"--env", "--volume"})
 _USAGE = """\
-usage: podman-hpc run [OPTION...] IMAGE COMMAND [ARGUMENT...] | pull IMAGE | images
+usage: podman-hpc run [OPTION...] IMAGE COMMAND [ARGUMENT...] | pull IMAGE | rmi IMAGE | images
+       podman-hpc image exists IMAGE
 (a stand-in for tests, not podman-hpc; options: {options})"""
 _NOT_FROM_APPTAINER = re.compile(r"HOME|LD_LIBRARY_PATH|(APPTAINER|SINGULARITY)_.*|E?UID|GID")
 
@@ -50,8 +51,11 @@ class Store:
         """Remember the image. RefusedError: the registry does not have it."""
         if name not in self.registry:
             raise RefusedError(f"{name}: manifest unknown (there is {', '.join(self.registry)})")
-        mark = self._mark(name)
-        mark.touch()
+        self._mark(name).touch()
+
+    def forget(self, name: str) -> None:
+        """Undo `pull`."""
+        self._mark(name).unlink(missing_ok=True)
 
     def image(self, name: str) -> str:
         """The SIF of an image that was pulled. RefusedError: it was not."""
@@ -75,6 +79,10 @@ def main(store: Store, words: Sequence[str]) -> int:
                 _run(store, rest)
             case ["pull", name]:
                 store.pull(name)
+            case ["rmi", name]:
+                store.forget(name)
+            case ["image", "exists", name]:
+                return 0 if name in store.names() else 1
             case ["images"]:
                 print("\n".join(store.names()))
             case _:

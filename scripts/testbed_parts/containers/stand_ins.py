@@ -12,7 +12,7 @@ from .podman_hpc_stand_in import Store
 _HERE = Path(__file__).parent
 _PODMAN_HPC = "podman_hpc_stand_in"
 _PULLED = {"testbed/busybox:1": "busybox.sif", "testbed/sklearn:1": "sklearn.sif"}
-_NOT_PULLED = {"testbed/busybox:2": "busybox.sif"}
+_NOT_PULLED = {"testbed/busybox:2": "busybox.sif", "testbed/busybox:3": "busybox.sif"}
 _COMMAND = """\
 #!/usr/bin/python3 -BEs
 # A STAND-IN for tests, not podman-hpc. See {module}.py in {folder}.

@@ -14,6 +14,7 @@ from bridge.adapters.budget import BudgetedRunner
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.local_folders import LocalFolders, LocalRemains
 from bridge.adapters.local_processes.scheduler import LocalProcesses
+from bridge.adapters.pyslurm import PyslurmScheduler
 from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, RabbitEventSink
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
@@ -144,6 +145,10 @@ def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Scheduler, 
     if settings.scheduler.kind is SchedulerKind.LOCAL:
         yield _local_processes(settings, clock), LocalFolders(work_root, clock)
         return
+    if settings.scheduler.kind is SchedulerKind.PYSLURM:
+        with _pyslurm(settings, clock) as through_pyslurm:
+            yield through_pyslurm, LocalFolders(work_root, clock)
+        return
     if access is None:
         yield _slurm(LocalRunner(), settings, clock), LocalFolders(work_root, clock)
         return
@@ -155,6 +160,21 @@ def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Scheduler, 
     with closing(SshConnection(access, clock)) as connection:
         scheduler = _slurm(SshRunner(connection), settings, clock)
         yield scheduler, SshFolders(connection, work_root, clock)
+
+
+@contextmanager
+def _pyslurm(settings: SiteSettings, clock: Clock) -> Iterator[PyslurmScheduler]:
+    budgeted = BudgetedRunner(LocalRunner(), clock, _budgets(settings.scheduler))
+    command_line = SlurmCommandLine(budgeted, settings.scheduler)
+    scheduler = PyslurmScheduler(
+        settings.scheduler,
+        command_line=command_line,
+        client=command_line.client,
+        spend=lambda: budgeted.spend(("sbatch",)),
+    )
+    with closing(scheduler):
+        scheduler.verify()
+        yield scheduler
 
 
 def _slurm(runner: Runner, settings: SiteSettings, clock: Clock) -> SlurmCommandLine:

@@ -83,6 +83,9 @@ class SchedulerKind(StrEnum):
     """What runs the batch scripts."""
 
     SLURM = "slurm"
+    """Its commands, as anybody at the site would call them."""
+    PYSLURM = "pyslurm"
+    """pyslurm submits; for all else Slurm's commands are called."""
     LOCAL = "local"
     """No Slurm at all: they are processes of this machine."""
 
@@ -94,6 +97,8 @@ class SchedulerSettings:
     kind: SchedulerKind = SchedulerKind.SLURM
     local_jobs: int = 2
     """How many jobs run at once where the kind is LOCAL."""
+    pyslurm_fallback: bool = False
+    """Whether sbatch submits what pyslurm cannot, where the kind is PYSLURM."""
     access: SshSettings | None = None
     """None: on this machine."""
     environment: tuple[tuple[str, str], ...] = ()

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
+from bridge.core.batch_options import read_option
+from bridge.core.job_description import never_told
 from bridge.core.quantity import write_walltime
 from bridge.core.settings import SchedulerKind
 from bridge.core.site import (
@@ -72,15 +74,37 @@ def _report_broker(model: SiteFile, document: Document) -> None:
 
 def _report_scheduler(model: SiteFile, document: Document) -> None:
     scheduler = model.scheduler
-    if scheduler.kind is SchedulerKind.SLURM:
-        if "local_jobs" in scheduler.model_fields_set:
-            document.report(("scheduler", "local_jobs"), "has no effect without kind: local")
+    fields = {"local_jobs": SchedulerKind.LOCAL, "pyslurm_fallback": SchedulerKind.PYSLURM}
+    for field, kind in fields.items():
+        if scheduler.kind is not kind and field in scheduler.model_fields_set:
+            document.report(("scheduler", field), f"has no effect without kind: {kind}")
+    if scheduler.kind is SchedulerKind.PYSLURM:
+        _report_pyslurm(model, document)
+    if scheduler.kind is not SchedulerKind.LOCAL:
         return
     for field in ("access", "environment", "queries_per_minute", "submissions_per_minute"):
         if field in scheduler.model_fields_set:
             document.report(
                 ("scheduler", field), "has no effect with kind: local, which calls no Slurm"
             )
+
+
+def _report_pyslurm(model: SiteFile, document: Document) -> None:
+    """What no version of pyslurm can do, where nothing else is to do it."""
+    if "access" in model.scheduler.model_fields_set:
+        document.report(("scheduler", "access"), "pyslurm submits on this machine: kind: slurm")
+    if model.scheduler.pyslurm_fallback != "none":
+        return
+    otherwise = "set scheduler.kind: slurm, or scheduler.pyslurm_fallback: command-line"
+    for index, text in enumerate(model.directives):
+        for _, why in never_told([read_option(text)]):
+            document.report(("directives", index), f"{why}; {otherwise}")
+    if model.containers.runtime is Runtime.SHIFTER and model.templates is None:
+        document.report(
+            ("containers", "runtime"),
+            "our scripts for shifter have #SBATCH --image, an option of a SPANK plugin, and "
+            f"pyslurm hands on none: {otherwise}, or templates: that call shifter --image=",
+        )
 
 
 def _report_containers(model: SiteFile, document: Document) -> None:

@@ -30,6 +30,7 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
         scheduler=SchedulerSettings(
             kind=model.scheduler.kind,
             local_jobs=model.scheduler.local_jobs,
+            pyslurm_fallback=model.scheduler.pyslurm_fallback == "command-line",
             access=_access(model.scheduler.access),
             environment=tuple(model.scheduler.environment.items()),
             query_timeout=model.scheduler.query_timeout,

@@ -1,4 +1,4 @@
-"""What every scheduler keeps to: the real Slurm, here and over SSH, and those without Slurm."""
+"""What every scheduler keeps to: the real Slurm, in three ways, and those without Slurm."""
 
 import socket
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from pyslurm_site import through_pyslurm
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
 from ssh_site import connected, login_node, scheduler_over
 from testbed import Testbed
@@ -106,7 +107,7 @@ class RealSite(LiveSite):
 
 
 WITHOUT_SLURM = ("in memory", "local processes")
-REAL = ("on this machine", "over SSH")
+REAL = ("on this machine", "over SSH", "through pyslurm")
 
 
 @pytest.fixture(
@@ -127,6 +128,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         if request.param == "over SSH":
             connection = stack.enter_context(connected(login_node(testbed)))
             real = RealSite(testbed, scheduler_over(connection, testbed))
+        elif request.param == "through pyslurm":
+            real = RealSite(testbed, stack.enter_context(through_pyslurm(testbed)))
         else:
             real = RealSite(testbed, command_line(testbed))
         yield real

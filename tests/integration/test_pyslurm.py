@@ -13,6 +13,7 @@ from time import sleep
 
 import pytest
 from pyslurm_site import through_pyslurm
+from site_bridge import Configuration, OpenBridge, SiteBridge
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
 from ssh_site import descendants
 from structlog.testing import capture_logs
@@ -20,6 +21,7 @@ from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.pyslurm import PyslurmScheduler, worker_argv
+from bridge.cli.exits import BAD_FILE
 from bridge.core.errors import (
     ConfigurationError,
     SiteFullError,
@@ -224,3 +226,46 @@ def test_many_threads_submit_each_job_once(pyslurm: PyslurmScheduler) -> None:
     finally:
         for slurm_id in slurm_ids:
             pyslurm.cancel(slurm_id)
+
+
+@pytest.fixture
+def python_has_pyslurm(testbed: Testbed) -> bool:
+    """Whether the environment of the installed bridge has it."""
+    python = str(testbed.bridge_command.with_name("python"))
+    seek = "import importlib.util as it, sys; sys.exit(it.find_spec('pyslurm') is None)"
+    return subprocess.run([python, "-P", "-c", seek], check=False).returncode == 0
+
+
+def a_pyslurm_site(configuration: Configuration) -> None:
+    configuration["scheduler"]["kind"] = "pyslurm"
+
+
+def test_a_bridge_without_pyslurm_says_so_and_does_not_run(
+    testbed: Testbed, user_folder: Path, *, python_has_pyslurm: bool
+) -> None:
+    if python_has_pyslurm:
+        pytest.skip("this bridge has pyslurm")
+    bridge = SiteBridge(testbed, user_folder, configure=a_pyslurm_site)
+    said = subprocess.run(
+        bridge.command("run", str(bridge.site_file)),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == BAD_FILE
+    assert "scheduler.kind: pyslurm cannot be imported by" in said.stderr
+    assert "scheduler.pyslurm_fallback: command-line" in said.stderr
+
+
+def test_a_bridge_with_a_fallback_runs_jobs_with_or_without_pyslurm(
+    open_bridge: OpenBridge, *, python_has_pyslurm: bool
+) -> None:
+    def configure(configuration: Configuration) -> None:
+        a_pyslurm_site(configuration)
+        configuration["scheduler"]["pyslurm_fallback"] = "command-line"
+
+    bridge = open_bridge(configure)
+    job_id = bridge.run("true")
+    assert bridge.told(job_id) == ["accepted", "queued", "started", "exited", "finished"]
+    assert ("pyslurm_not_used" in bridge.logged()) is not python_has_pyslurm

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,10 +82,9 @@ class Desk:
                 raise OverBudgetError("enough", wait=wait)
 
         scheduler = PyslurmScheduler(
-            settings,
+            replace(settings, pyslurm_fallback=falls_back),
             command_line=self.command_line,
             client=ask,
-            falls_back=falls_back,
             spend=spend,
             argv=argv or worker(),
         )

@@ -601,3 +601,48 @@ def test_a_number_of_local_jobs_contradicts_slurm(folder: Path) -> None:
     assert mistakes(folder, SMALLEST + "scheduler:\n  local_jobs: 3\n") == [
         "site.yaml:18: scheduler.local_jobs: has no effect without kind: local"
     ]
+
+
+# --- through pyslurm
+
+PYSLURM = "scheduler:\n  kind: pyslurm\n"
+INSTEAD = "set scheduler.kind: slurm, or scheduler.pyslurm_fallback: command-line"
+NOT_TOLD = "the bridge cannot tell pyslurm of this option"
+
+
+def test_what_pyslurm_cannot_is_refused_unless_the_site_wants_sbatch_then(folder: Path) -> None:
+    assert not load(folder, SMALLEST + PYSLURM).scheduler.pyslurm_fallback
+    scheduler = load(folder, SMALLEST + PYSLURM + "  pyslurm_fallback: command-line\n").scheduler
+    assert scheduler.kind is SchedulerKind.PYSLURM
+    assert scheduler.pyslurm_fallback
+
+
+def test_a_fallback_without_pyslurm_has_no_effect(folder: Path) -> None:
+    assert mistakes(folder, SMALLEST + "scheduler:\n  pyslurm_fallback: none\n") == [
+        "site.yaml:18: scheduler.pyslurm_fallback: has no effect without kind: pyslurm"
+    ]
+
+
+def test_pyslurm_does_not_reach_another_machine(folder: Path) -> None:
+    assert mistakes(folder, SMALLEST + PYSLURM + "  access:\n    host: login\n") == [
+        "site.yaml:19: scheduler.access: pyslurm submits on this machine: kind: slurm"
+    ]
+
+
+def test_directives_that_pyslurm_cannot_be_told_are_refused_with_the_remedy(folder: Path) -> None:
+    text = SMALLEST + PYSLURM + "directives:\n  - --exclusive\n  - --licenses=cfs\n"
+    assert mistakes(folder, text) == [
+        f"site.yaml:21: directives.1: --licenses=cfs: {NOT_TOLD}; {INSTEAD}"
+    ]
+    load(folder, text.replace("directives:", "  pyslurm_fallback: command-line\ndirectives:"))
+
+
+def test_the_scripts_for_shifter_are_not_for_pyslurm(folder: Path) -> None:
+    text = SMALLEST.replace("apptainer", "shifter") + PYSLURM
+    (mistake,) = mistakes(folder, text)
+    assert mistake.startswith(
+        "site.yaml:12: containers.runtime: our scripts for shifter have #SBATCH"
+    )
+    assert INSTEAD in mistake
+    own = f"templates: {folder}\n"
+    assert load(folder, text + own).scheduler.kind is SchedulerKind.PYSLURM

@@ -15,7 +15,7 @@ from bridge.sites.model import SiteFile
 TEXT = (shipped("site_configs") / "template.yaml").read_text(encoding="utf-8")
 NOT_TOGETHER = (
     *("extends", "password", "certificate_authority", "modules", "templates"),
-    *("kind", "local_jobs"),
+    *("kind", "local_jobs", "pyslurm_fallback"),
 )
 """Without these, all fields go together."""
 

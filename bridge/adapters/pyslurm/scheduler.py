@@ -58,14 +58,12 @@ class PyslurmScheduler:
         *,
         command_line: Scheduler,
         client: Callable[[], SlurmClient],
-        falls_back: bool = False,
         spend: Callable[[], None] = lambda: None,
         argv: Sequence[str] = (),
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """`client` tells of Slurm's commands here, and `spend` raises OverBudgetError.
 
-        `falls_back` is whether the site wants what pyslurm cannot do done by the command line.
         `argv` starts a worker otherwise than `worker_argv` does.
         """
         self._settings = settings
@@ -74,7 +72,7 @@ class PyslurmScheduler:
         self._spend = spend
         self._argv = argv or worker_argv(settings)
         self._environment = scrubbed(environment)
-        self._falls_back = falls_back
+        self._falls_back = settings.pyslurm_fallback
         self._unfit: str | None = None
         self._workers = Workers(
             self._start, harmless=(SubmissionRefusedError, OverBudgetError, _NotForPyslurmError)

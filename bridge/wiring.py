@@ -14,7 +14,7 @@ from bridge.adapters.budget import BudgetedRunner
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.local_folders import LocalFolders, LocalRemains
 from bridge.adapters.local_processes.scheduler import LocalProcesses
-from bridge.adapters.pyslurm import PyslurmScheduler
+from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, RabbitEventSink
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine

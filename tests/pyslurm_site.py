@@ -7,7 +7,7 @@ import pytest
 from slurm_site import command_line
 from testbed import Testbed
 
-from bridge.adapters.pyslurm import PyslurmScheduler, worker_argv
+from bridge.adapters.pyslurm.scheduler import PyslurmScheduler, worker_argv
 from bridge.core.errors import ConfigurationError
 from bridge.core.settings import SchedulerSettings
 

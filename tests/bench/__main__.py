@@ -18,6 +18,7 @@ from bench.idle import idle
 from bench.latency import latency
 from bench.relay import relay
 from bench.submit import submit
+from bench.ways import ways
 from bench.world import World
 
 # In this order: what leaves most behind in Slurm first, and with time for it to be forgotten.
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[World], Iterator[Figure]]] = {
     "idle": idle,
     "latency": latency,
     "submit": submit,
+    "ways": ways,
 }
 
 

@@ -16,7 +16,8 @@ from bridge.wire.request import read_job
 _SECONDS = 300
 
 
-def _hold(configuration: Configuration) -> None:
+def hold(configuration: Configuration) -> None:
+    """Have a site's jobs held."""
     # Nothing of what is submitted runs: only the way into Slurm is measured.
     configuration["directives"] = ["--hold"]
 
@@ -29,10 +30,10 @@ def submit(world: World) -> Iterator[Figure]:
     """
     count = 200 if world.quick else 2000
     world.wait_until_forgotten(but=SOME)
-    with world.bridge(_hold) as bridge:
+    with world.bridge(hold) as bridge:
         parallel = bridge.settings.scheduler.parallel_submissions
-        scripts = _scripts(world, bridge, count)
-        raw_seconds = _raw(world, scripts[: count // 2], parallel)
+        scripts = held_scripts(world, bridge, count)
+        raw_seconds = xargs_sbatch(world, scripts[: count // 2], parallel)
         bridge.start()
         bodies = [json.dumps(bridge.job()).encode() for _ in range(count)]
         with Ear(world.testbed.broker, exchange=bridge.settings.broker.events_exchange) as ear:
@@ -49,7 +50,7 @@ def submit(world: World) -> Iterator[Figure]:
         bridge.end()
         _check(world, count)
         world.cancel_all()
-        raw_seconds += _raw(world, scripts[count // 2 :], parallel)
+        raw_seconds += xargs_sbatch(world, scripts[count // 2 :], parallel)
     own = after.cpu_s - before.cpu_s
     yield Figure(
         name="submit: message to queued",
@@ -68,7 +69,8 @@ def submit(world: World) -> Iterator[Figure]:
     )
 
 
-def _scripts(world: World, bridge: MeasuredBridge, count: int) -> Sequence[Path]:
+def held_scripts(world: World, bridge: MeasuredBridge, count: int) -> Sequence[Path]:
+    """So many files, each the script of a job of the bridge's."""
     folder = bridge.folder / "raw"
     folder.mkdir()
     paths = [folder / f"{number}.sbatch" for number in range(count)]
@@ -79,7 +81,7 @@ def _scripts(world: World, bridge: MeasuredBridge, count: int) -> Sequence[Path]
     return paths
 
 
-def _raw(world: World, scripts: Sequence[Path], parallel: int) -> float:
+def xargs_sbatch(world: World, scripts: Sequence[Path], parallel: int) -> float:
     """Seconds that it takes to submit the scripts; the jobs are cancelled then."""
     began = time.perf_counter()
     said = world.run(

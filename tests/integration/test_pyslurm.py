@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.pyslurm import PyslurmScheduler, worker_argv
+from bridge.adapters.pyslurm.scheduler import PyslurmScheduler, worker_argv
 from bridge.cli.exits import BAD_FILE
 from bridge.core.errors import (
     ConfigurationError,

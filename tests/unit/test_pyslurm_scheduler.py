@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.adapters.pyslurm import PyslurmScheduler
+from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.core.errors import (
     BridgeError,
     ConfigurationError,

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def _script_file(text: str) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
 
 
+@cache
 def _as_sbatch_adds() -> Mapping[str, str]:
     """sbatch(1), OUTPUT ENVIRONMENT VARIABLES and --propagate."""
     soft = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[0] for name in LIMITS}

@@ -51,7 +51,7 @@ class SiteBridge:
         self.settings = load_site(self.site_file, self._environment)
         # Durable: it misses nothing while the broker, or the way to it, is away.
         self._follower = Follower(self.settings.broker, queue=f"{self.name}.history")
-        self._submitter = Submitter(self.settings.broker)
+        self._submitter = Submitter(self.settings.broker, patience=PATIENCE)
         self._seen: list[CloudEvent] = []
         self._news = threading.Condition()
         self._listener = threading.Thread(target=self._listen, daemon=True)

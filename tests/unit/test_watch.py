@@ -261,18 +261,6 @@ def test_when_a_lost_job_ended_is_not_known(house: House) -> None:
     assert house.last_event()["ended_at"] is None
 
 
-def test_a_job_requeued_unseen_and_cancelled_in_the_queue_was_not_stopped(house: House) -> None:
-    slurm_id = house.queued_job()
-    house.cluster.start(slurm_id)
-    house.watch.look()
-    house.clock.move(timedelta(minutes=1))
-    house.cluster.requeue(slurm_id)
-    house.cluster.cancel(slurm_id)
-    house.watch.look()
-    assert house.told() == ["accepted", "queued", "started", "requeued", "cancelled"]
-    assert house.last_event()["detail"] == "cancelled before it started"
-
-
 def test_an_end_waits_while_it_is_not_known_whether_another_slurm_job_has_the_container(
     house: House,
 ) -> None:

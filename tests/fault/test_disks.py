@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from counted_jobs import ENDS, counting, send, wait_for_ends
+from counted_jobs import ENDS, counting, runs_of, send, wait_for_ends
 from site_bridge import Configuration, OpenBridge, SiteBridge
 from testbed import Testbed
 
@@ -91,6 +91,8 @@ def test_a_full_disk_under_the_job_folders_keeps_jobs_waiting(
     bridge = open_bridge(with_disk(disk, work_root=""))
     running = send(bridge, "sleep 3")
     bridge.wait_for(running, {"started"})
+    # The start is told a moment before the container has noted its run.
+    bridge.wait_until(lambda: bool(runs_of(bridge, running)), "the container notes its run")
     filler = fill(disk)
     jobs = [send(bridge) for _ in range(3)]
     wait_until_logged(bridge, "site_takes_no_jobs")

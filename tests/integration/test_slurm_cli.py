@@ -53,7 +53,7 @@ def away(testbed: Testbed, part: str) -> Iterator[None]:
         ("--partition=nowhere", "Invalid partition name specified"),
         ("--qos=unheard-of", "Invalid qos specification"),
         ("--time=99-00:00:00", "Requested time limit is invalid"),
-        ("--nodes=99", "More processors requested than permitted"),
+        ("--nodes=99 --ntasks=99", "More processors requested than permitted"),
         ("--mem=9999G", "Requested node configuration is not available"),
         ("--constraint=gold", "Invalid feature specification"),
         ("--array=1-99999", "Invalid job array specification"),
@@ -65,7 +65,7 @@ def test_what_slurm_refuses_is_refused_in_its_own_words(
     slurm: SlurmCommandLine, option: str, words: str
 ) -> None:
     with pytest.raises(SubmissionRefusedError) as refusal:
-        slurm.submit(a_script(a_tag(), FOREVER, option))
+        slurm.submit(a_script(a_tag(), FOREVER, *option.split()))
     assert words in str(refusal.value)
 
 

@@ -1,28 +1,14 @@
 """What a batch script asks for in its `#SBATCH` lines, as far as one machine can give it."""
 
 import re
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bridge.core.batch_options import read_options
 from bridge.core.errors import SubmissionRefusedError
 
-_SHORT = {
-    "-J": "--job-name",
-    "-o": "--output",
-    "-e": "--error",
-    "-D": "--chdir",
-    "-t": "--time",
-    "-H": "--hold",
-    "-N": "--nodes",
-    "-n": "--ntasks",
-    "-a": "--array",
-    "-b": "--begin",
-    "-d": "--dependency",
-}
-_WITHOUT_VALUE = frozenset({"--hold"})
-_NEED_SLURM = ("--array", "--begin", "--dependency")
+_NEED_SLURM = ("array", "begin", "dependency")
 _NO_LIMIT = ("", "0", "INFINITE", "UNLIMITED")
 _SIGNAL = re.compile(r"B:(?:SIG)?(USR1|USR2|TERM|INT|HUP)(?:@([0-9]{1,5}))?")
 _SIGNAL_SECONDS = 60
@@ -62,27 +48,27 @@ def read_wishes(script: str) -> Wishes:
     if not script.startswith("#!"):
         raise SubmissionRefusedError("this does not look like a batch script: no #! at its start")
     try:
-        options = dict(_options(script))
+        options = {it.name: it.value or "" for it in read_options(script)}
     except ValueError as error:
         raise SubmissionRefusedError(f"an #SBATCH line cannot be read: {error}") from error
     for option in _NEED_SLURM:
         if option in options:
-            raise SubmissionRefusedError(f"{option} needs Slurm; this site runs local processes")
-    for option in ("--nodes", "--ntasks"):
+            raise SubmissionRefusedError(f"--{option} needs Slurm; this site runs local processes")
+    for option in ("nodes", "ntasks"):
         if options.get(option, "1").partition("-")[0] != "1":
             raise SubmissionRefusedError(
-                f"{option}={options[option]} needs Slurm's srun; this site runs local processes, "
+                f"--{option}={options[option]} needs Slurm's srun; this site runs local processes, "
                 "one a job"
             )
     return Wishes(
-        name=options.get("--job-name", "sbatch"),
-        output=options.get("--output", "slurm-%j.out"),
-        error=options.get("--error"),
-        chdir=options.get("--chdir"),
-        append=options.get("--open-mode") == "append",
-        limit=_limit(options.get("--time", "")),
+        name=options.get("job-name", "sbatch"),
+        output=options.get("output", "slurm-%j.out"),
+        error=options.get("error"),
+        chdir=options.get("chdir"),
+        append=options.get("open-mode") == "append",
+        limit=_limit(options.get("time", "")),
         notice=_notice(options),
-        held="--hold" in options,
+        held="hold" in options,
     )
 
 
@@ -90,27 +76,6 @@ def file_name(pattern: str, *, number: int, name: str) -> str:
     """The file that a pattern stands for."""
     known = {"%": "%", "j": str(number), "x": name}
     return re.sub(r"%(.)", lambda it: known.get(it[1], it[0]), pattern)
-
-
-def _options(script: str) -> Iterator[tuple[str, str]]:
-    """Read as sbatch does, up to the first command (sbatch(1), DESCRIPTION)."""
-    for line in script.splitlines():
-        if line.startswith("#SBATCH"):
-            yield from _pairs(shlex.split(line.removeprefix("#SBATCH"), comments=True))
-        elif line.strip() and not line.startswith("#"):
-            return
-
-
-def _pairs(words: list[str]) -> Iterator[tuple[str, str]]:
-    rest = iter(words)
-    for word in rest:
-        option, equals, value = word.partition("=")
-        option = _SHORT.get(option, option)
-        if not option.startswith("-"):
-            continue
-        if not equals and option in _SHORT.values() and option not in _WITHOUT_VALUE:
-            value = next(rest, "")
-        yield option, value
 
 
 def _limit(text: str) -> timedelta | None:
@@ -133,7 +98,7 @@ def _limit(text: str) -> timedelta | None:
 
 def _notice(options: Mapping[str, str]) -> Notice | None:
     """Only for the batch script: without `B:`, sbatch(1) --signal is for steps of srun."""
-    asked = _SIGNAL.fullmatch(options.get("--signal", ""))
+    asked = _SIGNAL.fullmatch(options.get("signal", ""))
     if asked is None:
         return None
     seconds = int(asked[2] or _SIGNAL_SECONDS)

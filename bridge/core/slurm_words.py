@@ -5,6 +5,7 @@ The texts are those of slurm_strerror(3) and of sbatch itself, the same from 22.
 
 import re
 from enum import StrEnum
+from typing import assert_never
 
 from bridge.core.errors import (
     BridgeError,
@@ -129,6 +130,7 @@ def failed_submission(text: str, words: str) -> BridgeError:
             return SubmissionRefusedError(words)
         case Verdict.UNCERTAIN | None:
             return SubmissionUncertainError(words, is_understood=known is not None)
+    assert_never(known)
 
 
 def said(stderr: str) -> str:

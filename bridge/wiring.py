@@ -35,6 +35,7 @@ from bridge.core.settings import (
     SchedulerKind,
     SchedulerSettings,
     SiteSettings,
+    SshSettings,
 )
 from bridge.daemon import Daemon, Verbs
 from bridge.flows.cancel import Cancellation
@@ -146,24 +147,44 @@ def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Scheduler, 
         yield _local_processes(settings, clock), LocalFolders(work_root, clock)
         return
     if settings.scheduler.kind is SchedulerKind.PYSLURM:
-        with _pyslurm(settings, clock) as through_pyslurm:
+        with open_pyslurm(settings, clock) as through_pyslurm:
             yield through_pyslurm, LocalFolders(work_root, clock)
         return
     if access is None:
         yield _slurm(LocalRunner(), settings, clock), LocalFolders(work_root, clock)
         return
+    with _login_node(settings, access, clock) as (runner, folders):
+        yield _slurm(runner, settings, clock), folders
+
+
+@contextmanager
+def open_runner(settings: SiteSettings, clock: Clock) -> Iterator[Runner]:
+    """Where the site's commands are run. Raises ConfigurationError."""
+    access = settings.scheduler.access
+    if access is None:
+        yield LocalRunner()
+        return
+    with _login_node(settings, access, clock) as (runner, _):
+        yield runner
+
+
+@contextmanager
+def _login_node(
+    settings: SiteSettings, access: SshSettings, clock: Clock
+) -> Iterator[tuple[Runner, JobFolders]]:
     try:
         from bridge.adapters.ssh import SshConnection, SshFolders, SshRunner  # noqa: PLC0415
     except ModuleNotFoundError as error:
         what = f"{error.name} is not installed; it comes with hpc-batch-bridge[ssh]"
         raise ConfigurationError(Problem(where="scheduler.access", what=what)) from error
     with closing(SshConnection(access, clock)) as connection:
-        scheduler = _slurm(SshRunner(connection), settings, clock)
-        yield scheduler, SshFolders(connection, work_root, clock)
+        folders = SshFolders(connection, settings.site.work_root, clock)
+        yield SshRunner(connection), folders
 
 
 @contextmanager
-def _pyslurm(settings: SiteSettings, clock: Clock) -> Iterator[PyslurmScheduler]:
+def open_pyslurm(settings: SiteSettings, clock: Clock) -> Iterator[PyslurmScheduler]:
+    """Submission through pyslurm. Raises ConfigurationError when it cannot be used here."""
     budgeted = BudgetedRunner(LocalRunner(), clock, _budgets(settings.scheduler))
     command_line = SlurmCommandLine(budgeted, settings.scheduler)
     scheduler = PyslurmScheduler(
@@ -183,8 +204,13 @@ def _slurm(runner: Runner, settings: SiteSettings, clock: Clock) -> SlurmCommand
 
 
 def _local_processes(settings: SiteSettings, clock: Clock) -> LocalProcesses:
-    folder = Path(f"{settings.journal.path}.jobs")
-    return LocalProcesses(folder, clock, at_once=settings.scheduler.local_jobs)
+    at_once = settings.scheduler.local_jobs
+    return LocalProcesses(local_jobs_folder(settings), clock, at_once=at_once)
+
+
+def local_jobs_folder(settings: SiteSettings) -> Path:
+    """Where the records of local jobs lie: beside the journal."""
+    return Path(f"{settings.journal.path}.jobs")
 
 
 def _keep_house(

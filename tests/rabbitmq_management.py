@@ -85,10 +85,17 @@ class Management:
 
     def delete_namespace(self, namespace: str) -> None:
         """Every queue and exchange whose name begins so."""
-        for kind in ("queues", "exchanges"):
-            for it in self._ask("GET", f"{kind}/{self._vhost}"):
-                if it["name"].startswith(f"{namespace}."):
-                    self._ask("DELETE", f"{kind}/{self._vhost}/{quote(it['name'], safe='')}")
+        for kind, name in self.of_namespace(namespace):
+            self._ask("DELETE", f"{kind}/{self._vhost}/{quote(name, safe='')}")
+
+    def of_namespace(self, namespace: str) -> list[tuple[str, str]]:
+        """Every queue and exchange whose name begins so: "queues" or "exchanges", and its name."""
+        return [
+            (kind, it["name"])
+            for kind in ("queues", "exchanges")
+            for it in self._ask("GET", f"{kind}/{self._vhost}")
+            if it["name"].startswith(f"{namespace}.")
+        ]
 
     @contextmanager
     def user(self, name: str, password: str, **permissions: str) -> Iterator[None]:

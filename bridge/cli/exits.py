@@ -18,6 +18,7 @@ USAGE = 2
 BAD_FILE = 3
 UNAVAILABLE = 4
 STOPPED_LATE = 5
+NOT_READY = 6
 
 TABLE = """\b
 Exit codes:
@@ -28,6 +29,7 @@ Exit codes:
   4  the broker or the journal cannot be reached, no bridge serves the site, or `run` ended because
      another daemon has taken its journal over
   5  `run` was stopped while a command of Slurm still hung; nothing is lost by that
+  6  `check --live` found something wrong
 """
 
 

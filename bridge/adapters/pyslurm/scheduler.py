@@ -78,15 +78,20 @@ class PyslurmScheduler:
             self._start, harmless=(SubmissionRefusedError, OverBudgetError, _NotForPyslurmError)
         )
 
-    def verify(self) -> None:
-        """See whether pyslurm can be used here.
+    @property
+    def unfit(self) -> str | None:
+        """Why pyslurm cannot be used here, so that sbatch submits; None while it can."""
+        return self._unfit
+
+    def verify(self) -> bool:
+        """See whether pyslurm can be used here, now.
 
         Raises ConfigurationError when it cannot, and the site wants nothing else. That Slurm does
         not answer is no mistake of the site's: it is asked again with each submission.
         """
         try:
             with self._workers.one():
-                return
+                return True
         except _UnfitError as error:
             if not self._falls_back:
                 problem = Problem(where="scheduler.kind", what=str(error))
@@ -94,6 +99,7 @@ class PyslurmScheduler:
             self._give_up(error)
         except UnavailableError as error:
             log.warning("pyslurm_not_ready", words=str(error))
+        return False
 
     def close(self) -> None:
         """End the workers."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bridge.adapters.sqlite_journal.lock_file import Holder, LockFile, this_process
+from bridge.adapters.sqlite_journal.lock_file import Holder, LockFile, lock_of, this_process
 from bridge.core.errors import ConfigurationError, Problem, SupersededError, UnavailableError
 from bridge.ports import Clock
 
@@ -121,7 +121,7 @@ def take_lock(
 
     Raises ConfigurationError, with the holder's host and process id, when it is taken.
     """
-    path = journal.with_name(f"{journal.name}.lock")
+    path = lock_of(journal)
     me = me or this_process()
     try:
         file = LockFile(path)

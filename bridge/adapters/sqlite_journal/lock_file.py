@@ -35,6 +35,11 @@ def this_process() -> Holder:
     return Holder(host=socket.gethostname(), pid=os.getpid(), boot_id=boot_id, token=str(uuid4()))
 
 
+def lock_of(journal: Path) -> Path:
+    """The file by which a daemon keeps a journal to itself."""
+    return journal.with_name(f"{journal.name}.lock")
+
+
 class LockFile:
     """An open lock file. Every method may raise OSError. It is written in place and never removed.
 

@@ -1,0 +1,133 @@
+"""A look at all that a site's file names: broker, journal, login, Slurm, folders, images."""
+
+import re
+from collections.abc import Iterator
+
+from bridge.adapters.clock import SystemClock
+from bridge.adapters.local_processes.examination import examine_local_processes
+from bridge.adapters.rabbitmq.examination import examine_broker
+from bridge.adapters.site_machine import MachineExamination
+from bridge.adapters.slurm.examination import Sample, SlurmExamination
+from bridge.adapters.sqlite_journal.examination import examine_journal
+from bridge.core.errors import ConfigurationError, InvalidRequestError, UnavailableError
+from bridge.core.finding import Finding, note, ok, skipped, wrong
+from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, Resources
+from bridge.core.placement import place
+from bridge.core.settings import SchedulerKind, SiteSettings
+from bridge.core.site import Site
+from bridge.ports import Runner
+from bridge.script import render
+from bridge.wiring import local_jobs_folder, open_pyslurm, open_runner
+
+_JOB = JobId("00000000-0000-4000-8000-000000000000")
+_WILD = re.compile(r"\[!?(.)[^]]*\]|[*?]")
+
+
+def look(settings: SiteSettings) -> Iterator[Finding]:
+    """Every finding, as soon as it is there, in the order in which a job comes by.
+
+    Nothing is left behind, and no job is submitted.
+    """
+    yield from examine_broker(settings.broker, settings.site.name)
+    yield from examine_journal(settings.journal)
+    subject = "site" if settings.scheduler.access is None else "login"
+    clock = SystemClock()
+    try:
+        with open_runner(settings, clock) as runner:
+            machine = MachineExamination(runner, settings, clock)
+            yield from machine.login()
+            subject = "site"
+            yield from machine.folders()
+            yield from machine.runtime()
+            yield from machine.images()
+            yield from _scripts(settings, runner, machine)
+    except ConfigurationError as error:
+        yield wrong(subject, str(error), "correct the site's file")
+    except UnavailableError as error:
+        remedy = (
+            "try `ssh` by hand, with the same key and known hosts; see docs/ssh.md"
+            if subject == "login"
+            else "try it by hand; the rest was not looked at"
+        )
+        yield wrong(subject, str(error), remedy)
+
+
+def _scripts(
+    settings: SiteSettings, runner: Runner, machine: MachineExamination
+) -> Iterator[Finding]:
+    try:
+        samples = list(samples_for(settings))
+    except InvalidRequestError as error:
+        yield wrong("script", str(error), "correct what the site's file says for all jobs")
+        return
+    except ConfigurationError as error:
+        yield wrong("script", str(error), "correct the site's templates")
+        return
+    first = samples[0].script
+    yield machine.script(first)
+    if settings.scheduler.kind is SchedulerKind.LOCAL:
+        folder, at_once = local_jobs_folder(settings), settings.scheduler.local_jobs
+        yield from examine_local_processes(folder, first, at_once=at_once)
+    else:
+        yield from SlurmExamination(runner, settings).findings(samples)
+    if settings.scheduler.kind is SchedulerKind.PYSLURM:
+        yield _pyslurm(settings)
+
+
+def _pyslurm(settings: SiteSettings) -> Finding:
+    try:
+        with open_pyslurm(settings, SystemClock()) as scheduler:
+            if scheduler.verify():
+                return ok("pyslurm", "can be used here")
+            if scheduler.unfit is not None:
+                return note("pyslurm", f"sbatch submits instead: {scheduler.unfit}")
+            return skipped("pyslurm", "Slurm does not answer it now")
+    except ConfigurationError as error:
+        return wrong(
+            "pyslurm",
+            str(error),
+            "set scheduler.kind: slurm, or scheduler.pyslurm_fallback: command-line",
+        )
+
+
+def samples_for(settings: SiteSettings) -> Iterator[Sample]:
+    """The scripts of jobs that ask for nothing, for each profile, and for each choice there is.
+
+    Raises InvalidRequestError and ConfigurationError when one cannot be written.
+    """
+    site = settings.site
+    for name, resources in _wishes(site):
+        if not place(resources, site).problems:
+            spec = JobSpec(
+                job_id=_JOB,
+                name="check",
+                kind=JobKind.OTHER,
+                image=_image(site),
+                command=ArgumentList(arguments=("true",)),
+                resources=resources,
+            )
+            yield Sample(name=name, script=render(spec, settings, 1))
+
+
+def _wishes(site: Site) -> Iterator[tuple[str, Resources]]:
+    choices, defaults = site.choices, site.defaults
+    yield "a job that asks for nothing", Resources()
+    for profile in site.profiles:
+        yield f"profile {profile.name}", Resources(profile=profile.name)
+    for partition in choices.partitions:
+        if partition != defaults.partition:
+            yield f"partition {partition}", Resources(partition=partition)
+    for qos in choices.qos:
+        if qos != defaults.qos:
+            yield f"QOS {qos}", Resources(qos=qos)
+    for account in choices.accounts:
+        if account != defaults.account:
+            yield f"account {account}", Resources(account=account)
+    for constraint in choices.constraints:
+        if constraint != defaults.constraint:
+            yield f"constraint {constraint}", Resources(constraint=constraint)
+
+
+def _image(site: Site) -> str:
+    """A name that the first pattern takes."""
+    return _WILD.sub(lambda it: it[1] or "x", site.containers.images[0])

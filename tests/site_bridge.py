@@ -194,6 +194,10 @@ class SiteBridge:
         """The words of a job's events."""
         return [str(it.data.event) for it in self.events(job_id)]
 
+    def life(self, job_id: str) -> list[str]:
+        """The same without `pending`, which comes only where Slurm is asked before the start."""
+        return [it for it in self.told(job_id) if it != "pending"]
+
     def last(self, job_id: str | None) -> CloudEvent:
         return self.events(job_id)[-1]
 

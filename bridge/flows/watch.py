@@ -1,6 +1,6 @@
 """Watch: what Slurm and the jobs' own scripts say becomes facts, and facts become steps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -76,7 +76,7 @@ class Watch:
         asked_at = self._clock.now()
         queue = self._queue()
         present = [it for it in live if _is_in_queue(it, queue)]
-        gone = [it for it in live if not _is_in_queue(it, queue)]
+        gone = self._with_marks(it for it in live if not _is_in_queue(it, queue))
         facts: list[tuple[Job, Fact]] = [
             (it, Seen(at=asked_at, sighting=queue[_id(it)])) for it in present
         ]
@@ -85,6 +85,22 @@ class Watch:
         recorded = self._recorder.tell(facts)
         settled = sum(isinstance(fact, Seen) for _, fact in facts)
         return Look(live=len(live), changed=recorded.changed, unsettled=len(live) - settled)
+
+    def _with_marks(self, gone: Iterable[Job]) -> list[Job]:
+        """The jobs that have left the queue, after what their own scripts said of it.
+
+        A script leaves its end marker before it ends, so the marker of such a job lies there now.
+        Those who are still in the queue are not looked at again: they may have moved on since.
+        """
+        left = {it.job_id: it for it in gone}
+        if not left:
+            return []
+        try:
+            self.read_marks()
+        except UnavailableError as error:
+            log.warning("marks_not_read", words=str(error))
+        newer = {it.job_id: it for it in self._journal.jobs(left)}
+        return [newer.get(it, job) for it, job in left.items()]
 
     def _queue(self) -> dict[SlurmId, Sighting]:
         try:

@@ -66,7 +66,7 @@ def test_a_job_that_runs_for_longer_than_three_heartbeats_costs_no_connection(
     before = connections.standing()
     job_id = bridge.run("sleep", str(LONGER))
     assert connections.standing() == before
-    assert bridge.told(job_id) == ["accepted", "queued", "started", "exited", "finished"]
+    assert bridge.life(job_id) == ["accepted", "queued", "started", "exited", "finished"]
 
 
 @pytest.mark.parametrize("command", ["sbatch", "squeue"])
@@ -90,6 +90,6 @@ def test_a_slurm_command_that_hangs_for_longer_than_three_heartbeats_costs_no_co
     assert not (user_folder / f"{command}-hung" / "over").exists()
     for it in (job_id, other):
         bridge.wait_for(it, {"finished"})
-        assert bridge.told(it) == ["accepted", "queued", "started", "exited", "finished"]
+        assert bridge.life(it) == ["accepted", "queued", "started", "exited", "finished"]
     assert (user_folder / f"{command}-hung" / "over").exists()
     assert connections.standing() == before

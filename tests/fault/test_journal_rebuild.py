@@ -118,7 +118,7 @@ def test_a_job_that_never_reached_slurm_is_submitted_once(site: SiteBridge) -> N
     assert "submitting  1" in said
     site.start()
     site.wait_for(never, TERMINAL)
-    assert site.told(never) == ["queued", "started", "exited", "finished"]
+    assert site.life(never) == ["queued", "started", "exited", "finished"]
     assert (folder(site, never) / "runs").read_text() == "once\n"
 
 

@@ -267,5 +267,5 @@ def test_a_bridge_with_a_fallback_runs_jobs_with_or_without_pyslurm(
 
     bridge = open_bridge(configure)
     job_id = bridge.run("true")
-    assert bridge.told(job_id) == ["accepted", "queued", "started", "exited", "finished"]
+    assert bridge.life(job_id) == ["accepted", "queued", "started", "exited", "finished"]
     assert ("pyslurm_not_used" in bridge.logged()) is not python_has_pyslurm

@@ -14,7 +14,7 @@ def over_ssh(open_bridge: OpenBridge) -> SiteBridge:
 def test_a_job_over_ssh_finishes_and_leaves_its_output(open_bridge: OpenBridge) -> None:
     bridge = over_ssh(open_bridge)
     job_id = bridge.run("sh", "-c", "echo from the node; id -un")
-    assert [it for it in bridge.told(job_id) if it != "exited"] == [
+    assert [it for it in bridge.life(job_id) if it != "exited"] == [
         *("accepted", "queued", "started", "finished"),
     ]
     folder = bridge.folder / job_id

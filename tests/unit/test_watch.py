@@ -319,6 +319,25 @@ def test_both_markers_found_at_once_are_told_in_order(house: House) -> None:
     assert house.told() == ["accepted", "queued", "started", "exited"]
 
 
+def test_exited_is_told_before_the_end_also_where_slurm_is_asked_first(house: House) -> None:
+    slurm_id = house.queued_job()
+    house.cluster.start(slurm_id)
+    house.folders.drop_start(job_id(1))
+    house.folders.drop_end(job_id(1), exit_code=7)
+    house.cluster.end(slurm_id, exit_code=7)
+    house.watch.look()
+    assert house.told() == ["accepted", "queued", "started", "exited", "failed"]
+
+
+def test_an_end_is_told_also_where_the_spool_does_not_answer(house: House) -> None:
+    slurm_id = house.queued_job()
+    house.cluster.start(slurm_id)
+    house.cluster.end(slurm_id)
+    house.folders.is_available = False
+    house.watch.look()
+    assert house.told()[-1] == "finished"
+
+
 def test_an_end_marker_is_no_terminal_event(house: House) -> None:
     slurm_id = house.queued_job()
     house.cluster.start(slurm_id)

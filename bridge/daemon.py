@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from bridge.core.errors import OverBudgetError, SupersededError, UnavailableError
-from bridge.core.policy import next_look
+from bridge.core.policy import back_off, next_look
 from bridge.core.settings import PollingSettings
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
@@ -32,6 +32,7 @@ _NEXT_ATTEMPTS = timedelta(seconds=1)
 _GATHER = timedelta(milliseconds=20)
 # Events told in a burst go out, and are marked as sent, together.
 _SETTLE_AGAIN = timedelta(seconds=1)
+_FIRST_PAUSE = timedelta(seconds=2)
 _OBSTACLE_PAUSE = timedelta(seconds=15)
 _TAKE_AT_ONCE = 200
 _TAKE_WAIT = timedelta(seconds=1)
@@ -119,6 +120,8 @@ class Daemon:
         self._last_look = self._last_change = clock.uptime() - polling.looks.longest
         self._submit_from = self._last_sweep = clock.uptime()
         self._is_holding = False
+        self._obstacles = 0
+        """How many passes in a row the site took no jobs."""
         self._superseded: SupersededError | None = None
         self._stopped = threading.Event()
         self._intake = Worker("intake", self._take_in)
@@ -212,8 +215,13 @@ class Daemon:
             self._cancel.wake()
         if done.obstacle is not None:
             log.warning("site_takes_no_jobs", full=done.site_full, words=done.obstacle)
-            self._submit_from = self._clock.uptime() + _OBSTACLE_PAUSE
-            return _OBSTACLE_PAUSE
+            self._obstacles += 1
+            pause = back_off(
+                self._obstacles, first=_FIRST_PAUSE, longest=_OBSTACLE_PAUSE, jitter=0.0
+            )
+            self._submit_from = self._clock.uptime() + pause
+            return pause
+        self._obstacles = 0
         if done.doubtful:
             return _SETTLE_AGAIN
         # Nothing wakes us when the wait before a next attempt is over.

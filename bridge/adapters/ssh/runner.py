@@ -20,6 +20,7 @@ MOST_OUTPUT = 32 * 1024 * 1024
 
 CHUNK = 65536
 FEEDING_SECONDS = 0.02
+WAKE_SECONDS = 0.2
 LOGGED_ARGUMENTS = 8
 SHOWN_CHARACTERS = 500
 
@@ -131,7 +132,10 @@ class _Talk:
             left = self._deadline - monotonic()
             if left <= 0:
                 return False
-            poller.poll(1000 * (min(left, FEEDING_SECONDS) if self._unfed else left))
+            # paramiko's pipe stands for both outputs, and is emptied by whoever drains one of them:
+            # now and then it does not tell of the other (seen with 5.1: a third of large answers).
+            longest = FEEDING_SECONDS if self._unfed else WAKE_SECONDS
+            poller.poll(1000 * min(left, longest))
             # It need not listen to the end.
             with suppress(OSError):
                 self._feed()

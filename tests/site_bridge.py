@@ -26,6 +26,16 @@ PATIENCE = timedelta(seconds=60)
 TERMINAL = {"finished", "failed", "cancelled", "rejected"}
 
 
+def _ended(process: subprocess.Popen[bytes], patience: timedelta) -> int:
+    """Its exit code; one that does not end is killed, so that it disturbs no other test."""
+    try:
+        return process.wait(patience.total_seconds())
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
 class SiteBridge:
     """A bridge that a test may start, stop and kill, and the front end that talks to it."""
 
@@ -98,18 +108,13 @@ class SiteBridge:
     def wait_for_death(self, patience: timedelta = PATIENCE) -> int:
         """Wait until the daemon has ended by itself; its return code as subprocess has it."""
         process, self._process = self.process, None
-        try:
-            return process.wait(patience.total_seconds())
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        return _ended(process, patience)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the daemon in good order; its exit code."""
         process, self._process = self.process, None
         process.send_signal(number)
-        return process.wait(PATIENCE.total_seconds())
+        return _ended(process, PATIENCE)
 
     def kill(self) -> None:
         """End the daemon as a power cut would."""

@@ -53,6 +53,31 @@ class Mount:
     read_only: bool = False
 
 
+class ParametersFormat(StrEnum):
+    """How a job's parameters are written into their file."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What a job is told in a file of its own, beside its command."""
+
+    text: str
+    """The whole file."""
+    format: ParametersFormat = ParametersFormat.YAML
+    path: str | None = None
+    """Where the container sees the file; None where it lies, in the job's folder."""
+    as_argument: bool = False
+    """Whether that path is the last argument of the command."""
+
+    @property
+    def file_name(self) -> str:
+        """Of the file in the job's folder."""
+        return f"params.{self.format}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """What the job asks of Slurm; None leaves the choice to the site's defaults."""
@@ -62,6 +87,8 @@ class Resources:
     cpus_per_task: int = 1
     gpus: int = 0
     """GPUs per node."""
+    gpu_type: str | None = None
+    """As the site calls it; None takes any."""
     memory_mib: int | None = None
     """Memory per node, in MiB."""
     walltime: timedelta | None = None
@@ -103,11 +130,12 @@ class JobSpec:
     kind: JobKind
     image: str
     command: Command
-    parameters: str | None = None
-    """A YAML document, mounted in the container; None when the job has none."""
+    parameters: Parameters | None = None
     environment: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
     resources: Resources = Resources()
+    priority: int = 0
+    """Above 0 to run sooner, below 0 to let others go first: sbatch's --nice, the other way."""
     labels: tuple[tuple[str, str], ...] = ()
     user: str | None = None
     retry: RetryWish | None = None

@@ -158,13 +158,15 @@ def _choice_problems(asked: Resources, site: Site, profile: Profile | None) -> I
     """What a profile has, no job chooses otherwise; what it has not, as the site lets jobs."""
     own = profile or Profile(name="")
     choices, defaults = site.choices, site.defaults
-    for field, value, fixed, offered, default in (
-        ("partition", asked.partition, own.partition, choices.partitions, defaults.partition),
-        ("qos", asked.qos, own.qos, choices.qos, defaults.qos),
-        ("account", asked.account, own.account, choices.accounts, defaults.account),
-        ("constraint", asked.constraint, own.constraint, choices.constraints, defaults.constraint),
+    for field, fixed, offered, default in (
+        ("gpu_type", own.gpu_types, choices.gpu_types, None),
+        ("partition", _only(own.partition), choices.partitions, defaults.partition),
+        ("qos", _only(own.qos), choices.qos, defaults.qos),
+        ("account", _only(own.account), choices.accounts, defaults.account),
+        ("constraint", _only(own.constraint), choices.constraints, defaults.constraint),
     ):
-        accepted = offered if fixed is None else (fixed,)
+        value = getattr(asked, field)
+        accepted = offered if fixed is None else fixed
         if value is None or value in accepted or (fixed is None and value == default):
             continue
         where = f"at {site.name}" if fixed is None else f"in profile {own.name!r}"
@@ -173,3 +175,7 @@ def _choice_problems(asked: Resources, site: Site, profile: Profile | None) -> I
             where=f"resources.{field}",
             what=f"{value!r} is not offered {where}; accepted: {words}",
         )
+
+
+def _only(word: str | None) -> tuple[str, ...] | None:
+    return None if word is None else (word,)

@@ -76,6 +76,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
         *_image_problems(spec, site),
         *_mount_problems(spec, site),
         *place(spec.resources, site).problems,
+        *_priority_problems(spec, site),
         *_retry_problems(spec, site),
         *_checkpoint_problems(spec, site),
     )
@@ -123,6 +124,17 @@ def _mount_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
 
 def _is_below(mount: Mount, root: str) -> bool:
     return PurePosixPath(mount.source).is_relative_to(root)
+
+
+def _priority_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    lowest, highest = site.choices.lowest_priority, site.choices.highest_priority
+    if spec.priority == 0 or lowest <= spec.priority <= highest:
+        return
+    accepted = f"from {lowest} to {highest}" if lowest < highest else "only 0: leave it out"
+    yield Problem(
+        where="priority",
+        what=f"{spec.priority} asked for, at {site.name} is accepted {accepted}",
+    )
 
 
 def _checkpoint_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:

@@ -15,6 +15,9 @@ _UNITS = {
 _MEMORY = re.compile(r"(\d{1,9})([MGT])", re.ASCII)
 _MIB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
+LARGEST_NICE = 2_147_483_645
+"""sbatch(1), --nice: the same below 0."""
+
 LONGEST_WALLTIME = timedelta(days=999)
 MOST_MEMORY_MIB = 999_999_999
 """Both are within what may be written in a message, and far above every machine."""

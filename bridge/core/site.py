@@ -87,6 +87,8 @@ class Profile:
     constraint: str | None = None
     gpu_flag: str | None = None
     """Instead of the one of ContainerRules."""
+    gpu_types: tuple[str, ...] | None = None
+    """Instead of those of Choices; None leaves these."""
     limits: Limits = Limits()
     """Besides those of the site."""
     only_by_name: bool = False
@@ -114,6 +116,11 @@ class Choices:
     qos: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    gpu_types: tuple[str, ...] = ()
+    """As Slurm calls them in --gpus-per-node=<type>:<number>."""
+    lowest_priority: int = 0
+    """This and the next are the bounds of what a job may wish; 0 is always accepted."""
+    highest_priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

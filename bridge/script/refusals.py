@@ -9,8 +9,9 @@ from bridge.core.errors import Problem
 from bridge.core.job import JobSpec, ShellLine
 from bridge.core.site import WITHOUT_CONTAINER, Site, job_folder
 from bridge.script.launcher import launcher
+from bridge.script.parameters import parameters_mount
 from bridge.script.runtimes import MANNERS
-from bridge.script.words import directive, program_word
+from bridge.script.words import directive, gpu_type, program_word
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -26,6 +27,9 @@ def refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     yield from _image_refusals(spec, site)
     yield from _environment_refusals(spec, site)
     yield from _mount_refusals(spec, site)
+    yield from _parameters_refusals(spec, site)
+    if spec.resources.gpu_type is not None:
+        yield from _tried("resources.gpu_type", gpu_type, spec.resources.gpu_type)
     for field in ("partition", "qos", "account", "constraint"):
         value = getattr(spec.resources, field)
         if value is not None:
@@ -113,11 +117,28 @@ def _mount_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     for index, mount in enumerate(spec.mounts):
         where = f"mounts.{index}"
         yield from _tried(where, manners.mount, mount)
-        target = PurePosixPath(mount.target)
-        if manners.hides(mount.target):
-            yield Problem(
-                where=f"{where}.target",
-                what=f"nothing can be mounted at {mount.target} with {site.containers.runtime}",
-            )
-        elif target.is_relative_to(folder):
-            yield Problem(where=f"{where}.target", what="lies in the job's own folder")
+        yield from _target_refusals(f"{where}.target", mount.target, site, folder)
+
+
+def _target_refusals(where: str, target: str, site: Site, folder: str) -> Iterator[Problem]:
+    runtime = site.containers.runtime
+    if MANNERS[runtime].hides(target):
+        yield Problem(where=where, what=f"nothing can be mounted at {target} with {runtime}")
+    elif PurePosixPath(target).is_relative_to(folder):
+        yield Problem(where=where, what="lies in the job's own folder")
+
+
+def _parameters_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    folder, runtime = job_folder(site, spec.job_id), site.containers.runtime
+    mount = parameters_mount(spec, folder)
+    if mount is None:
+        return
+    if not MANNERS[runtime].mounts_files:
+        yield Problem(
+            where="params_path",
+            what=f"{runtime} mounts no single files: leave it out, and the command finds the file "
+            "at $BRIDGE_PARAMS or, with params_as_argument, in its last argument",
+        )
+        return
+    yield from _tried("params_path", MANNERS[runtime].mount, mount)
+    yield from _target_refusals("params_path", mount.target, site, folder)

@@ -18,7 +18,6 @@ from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
 from bridge.core.job import (
     ArgumentList,
     Checkpoint,
-    Command,
     JobKind,
     JobSpec,
     Mount,
@@ -38,6 +37,7 @@ from bridge.core.site import (
 from bridge.script.bash_templates import BashTemplates
 from bridge.script.images import Pull, pull_of
 from bridge.script.launcher import launcher
+from bridge.script.parameters import parameters_mount, parameters_path
 from bridge.script.refusals import refusals
 from bridge.script.words import comment
 from bridge.shipped import shipped
@@ -80,8 +80,11 @@ class ScriptJob:
     tasks: int
     cpus_per_task: int
     gpus: int
+    gpu_type: str | None
     memory_mib: int | None
     walltime: str
+    nice: int
+    """For sbatch's --nice: 0 writes no directive."""
     signal: str | None
     """What sbatch's --signal wants: which, to this script, how many seconds before the end."""
     partition: str | None
@@ -128,7 +131,7 @@ def job_files(
     """
     files = {"job.json": request.decode("utf-8")}
     if spec.parameters is not None:
-        files["params.yaml"] = spec.parameters
+        files[spec.parameters.file_name] = spec.parameters.text
     files[script_name(attempt)] = render(spec, settings, attempt)
     return files
 
@@ -163,7 +166,7 @@ def _script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int
         spool=spool_folder(site),
         image=spec.image,
         pull=pull_of(spec.image, site),
-        command=_words(spec.command),
+        command=_words(spec, folder),
         launcher=launcher(spec, site),
         caches=tuple(_caches(site)),
         environment=(*_own_environment(spec, site, folder, attempt), *spec.environment),
@@ -175,8 +178,10 @@ def _script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int
         tasks=given.tasks,
         cpus_per_task=given.cpus_per_task,
         gpus=given.gpus,
+        gpu_type=given.gpu_type,
         memory_mib=given.memory_mib,
         walltime=write_walltime(given.walltime or site.defaults.walltime),
+        nice=-spec.priority,
         signal=_signal(spec.checkpoint),
         partition=given.partition,
         qos=given.qos,
@@ -205,16 +210,23 @@ def _caches(site: Site) -> Iterator[tuple[str, str]]:
             yield name, folder
 
 
-def _words(command: Command) -> tuple[str, ...]:
+def _words(spec: JobSpec, folder: str) -> tuple[str, ...]:
+    command, path = spec.command, parameters_path(spec, folder)
+    is_told = spec.parameters is not None and spec.parameters.as_argument
+    last = (path,) if path is not None and is_told else ()
     if isinstance(command, ArgumentList):
-        return command.arguments
-    return ("sh", "-c", command.text)
+        return (*command.arguments, *last)
+    if not last:
+        return ("sh", "-c", command.text)
+    # The shell gets it as an argument of its own, so that nothing in it is quoted here.
+    return ("sh", "-c", f'{command.text.rstrip()} "$@"', "sh", *last)
 
 
 def _own_environment(
     spec: JobSpec, site: Site, folder: str, attempt: int
 ) -> tuple[tuple[str, str], ...]:
-    parameters = (("BRIDGE_PARAMS", f"{folder}/params.yaml"),) if spec.parameters else ()
+    path = parameters_path(spec, folder)
+    parameters = () if path is None else (("BRIDGE_PARAMS", path),)
     return (
         ("BRIDGE_JOB_ID", spec.job_id),
         ("BRIDGE_ATTEMPT", str(attempt)),
@@ -229,8 +241,8 @@ def _own_environment(
 def _mounts(spec: JobSpec, site: Site, folder: str) -> list[Mount]:
     if site.containers.runtime in WITHOUT_CONTAINER:
         return []
-    wanted = [*spec.mounts, Mount(source=folder, target=folder)]
-    return [it for it in wanted if not _is_visible(it, site)]
+    wanted = [*spec.mounts, parameters_mount(spec, folder), Mount(source=folder, target=folder)]
+    return [it for it in wanted if it is not None and not _is_visible(it, site)]
 
 
 def _is_visible(mount: Mount, site: Site) -> bool:

@@ -29,6 +29,8 @@ class Manners:
     """The same for an image."""
     taken: re.Pattern[str] | None = None
     """Variables that the runtime sets itself, adds to or takes away."""
+    mounts_files: bool = False
+    """Whether a single file can be mounted, at a place that the image need not have."""
     hidden: tuple[str, ...] = _NEVER_MOUNTED_OVER
     """Folders of the container where nothing can be mounted."""
     shown: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class Manners:
 
 _APPTAINER = Manners(
     mount=bind,
+    mounts_files=True,
     taken=re.compile(
         r"(APPTAINER|SINGULARITY)_.*|HOME|LD_LIBRARY_PATH|PROMPT_COMMAND|(PRE|AP)PEND_PATH"
         r"|E?UID|GID"
@@ -77,7 +80,7 @@ MANNERS: Mapping[Runtime, Manners] = {
     Runtime.APPTAINER: _APPTAINER,
     Runtime.SINGULARITY: _APPTAINER,
     Runtime.SHIFTER: _SHIFTER,
-    Runtime.PODMAN_HPC: Manners(mount=bind),
+    Runtime.PODMAN_HPC: Manners(mount=bind, mounts_files=True),
     Runtime.CHARLIECLOUD: _CHARLIECLOUD,
     Runtime.COMMAND: _WITHOUT_CONTAINER,
     Runtime.CONDA: _WITHOUT_CONTAINER,

@@ -14,6 +14,7 @@ _NOT_IN_DIRECTIVES = "'\"\\%"
 _NOT_IN_BINDS = ':,\\"'
 _NOT_IN_CHARLIECLOUD = ":"
 _NOT_IN_VOLUMES = ":;,'\"\\%"
+_GPU_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -30,6 +31,13 @@ def directive(value: object) -> str:
             f"{_echo(text)} cannot stand in an #SBATCH line: one line of printable ASCII "
             "characters without quotes, backslashes and % is wanted"
         )
+    return text
+
+
+def gpu_type(text: str) -> str:
+    """A type in --gpus-per-node, whose value is split at colons and commas. Raises ValueError."""
+    if not _GPU_TYPE.fullmatch(text):
+        raise ValueError(f"{_echo(text)} is no type of GPU: letters, digits, _, . and - are wanted")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from bridge.core.batch_options import read_option
 from bridge.core.job_description import never_told
@@ -16,7 +17,10 @@ from bridge.core.site import (
     Runtime,
 )
 from bridge.sites.document import Document, Place
-from bridge.sites.model import LimitsSection, SiteFile
+from bridge.sites.model import SiteFile
+
+if TYPE_CHECKING:
+    from bridge.sites.offer import LimitsSection
 
 _HIDDEN_FROM_SHIFTER = ("/etc", "/var", "/dev", "/proc", "/opt/udiImage")
 
@@ -33,6 +37,7 @@ def report_contradictions(model: SiteFile, document: Document) -> None:
     _report_work_root(model, document)
     _report_polling(model, document)
     _report_walltimes(model, document)
+    _report_priorities(model, document)
     if model.templates is not None and not Path(model.templates).is_dir():
         document.report(("templates",), f"there is no folder {model.templates}")
 
@@ -62,6 +67,17 @@ def _report_walltimes(model: SiteFile, document: Document) -> None:
                 (*place, "min_walltime" if own.min_walltime == least else "walltime"),
                 f"no job could be here: {write_walltime(least)} at least, "
                 f"{write_walltime(most)} at most",
+            )
+
+
+def _report_priorities(model: SiteFile, document: Document) -> None:
+    choices = model.choices
+    if choices.lowest_priority == choices.highest_priority:
+        return
+    for index, text in enumerate(model.directives):
+        if read_option(text).name == "nice":
+            document.report(
+                ("directives", index), f"{text}: jobs say it themselves, within choices"
             )
 
 
@@ -99,6 +115,9 @@ def _report_pyslurm(model: SiteFile, document: Document) -> None:
     for index, text in enumerate(model.directives):
         for _, why in never_told([read_option(text)]):
             document.report(("directives", index), f"{why}; {otherwise}")
+    if model.choices.highest_priority > 0:
+        place = ("choices", "highest_priority")
+        document.report(place, f"pyslurm cannot be told of a negative --nice; {otherwise}")
     if model.containers.runtime is Runtime.SHIFTER and model.templates is None:
         document.report(
             ("containers", "runtime"),

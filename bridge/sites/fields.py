@@ -8,7 +8,13 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from bridge.core.failure import FailureReason
-from bridge.core.quantity import DURATION, read_duration, read_memory_mib, read_walltime
+from bridge.core.quantity import (
+    DURATION,
+    LARGEST_NICE,
+    read_duration,
+    read_memory_mib,
+    read_walltime,
+)
 from bridge.core.retry import RETRYABLE, check_retryable
 
 _WALLTIME = r"([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]"
@@ -126,6 +132,8 @@ SixteenBits = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_number_from
 """A port, or a number of messages as AMQP 0-9-1 counts them."""
 Processes = Annotated[int, Field(ge=1, le=64), BeforeValidator(_number_from_text)]
 GpuCount = Annotated[int, Field(ge=0, le=1_000), BeforeValidator(_number_from_text)]
+LowPriority = Annotated[int, Field(ge=-LARGEST_NICE, le=0), BeforeValidator(_number_from_text)]
+HighPriority = Annotated[int, Field(ge=0, le=LARGEST_NICE), BeforeValidator(_number_from_text)]
 Switch = Annotated[bool, BeforeValidator(_switch_from_text)]
 Text = Annotated[str, AfterValidator(_without_nul)]
 Line = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_one_line)]
@@ -145,5 +153,6 @@ NamespaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max
 SlurmWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$", max_length=100)]
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+GpuType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=100)]
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 Directive = Annotated[str, Field(max_length=1000), AfterValidator(_directive)]

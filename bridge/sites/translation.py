@@ -19,7 +19,9 @@ from bridge.core.site import (
     Site,
     SlurmDefaults,
 )
-from bridge.sites.model import AccessSection, LimitsSection, ProfileSection, SiteFile
+from bridge.sites.model import SiteFile
+from bridge.sites.offer import LimitsSection, ProfileSection
+from bridge.sites.scheduling import AccessSection
 
 
 def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
@@ -121,6 +123,9 @@ def _site(model: SiteFile) -> Site:
             qos=tuple(model.choices.qos),
             accounts=tuple(model.choices.accounts),
             constraints=tuple(model.choices.constraints),
+            gpu_types=tuple(model.choices.gpu_types),
+            lowest_priority=model.choices.lowest_priority,
+            highest_priority=model.choices.highest_priority,
         ),
         limits=_limits(model.limits),
         profiles=tuple(_profile(name, it) for name, it in model.profiles.items()),
@@ -151,6 +156,7 @@ def _profile(name: str, profile: ProfileSection) -> Profile:
         account=profile.account,
         constraint=profile.constraint,
         gpu_flag=profile.gpu_flag,
+        gpu_types=None if profile.gpu_types is None else tuple(profile.gpu_types),
         limits=_limits(profile.limits),
         only_by_name=profile.only_by_name,
     )

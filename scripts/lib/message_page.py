@@ -17,8 +17,10 @@ from bridge.core.settings import BrokerSettings
 from bridge.core.site import ContainerRules, Runtime, Site, SlurmDefaults
 from bridge.wire.control import CancelMessage, cancel_message, read_cancel
 from bridge.wire.event import CONTENT_TYPE, CloudEvent, EventData, decode, encode
+from bridge.wire.job_fields import ACCEPTED
+from bridge.wire.job_message import JobMessage
 from bridge.wire.json_text import DEEPEST_LEVELS, LONGEST_BYTES
-from bridge.wire.request import ACCEPTED, JobMessage, read_job
+from bridge.wire.request import read_job
 
 JOB_ID = JobId("0b0f3f1e-4f0e-4f0e-9f5e-0d3d8f0c9a11")
 SITE = Site(

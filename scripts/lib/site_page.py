@@ -12,7 +12,7 @@ from bridge.sites.model import SiteFile
 OPENING = """\
 # The site's file
 
-<!-- Drawn from bridge/sites/model.py by scripts/site-page: change that, not this. -->
+<!-- Drawn from the models in bridge/sites by scripts/site-page: change those, not this. -->
 
 One YAML file says all that the bridge has to know of a site: how to reach RabbitMQ and Slurm, what
 a job may ask for, and how containers start there. `hpc-bridge check SITE.yaml` reads it and tells

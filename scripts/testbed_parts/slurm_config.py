@@ -11,6 +11,7 @@ NODE_CPUS = 8
 NODE_MEMORY_MB = 16_000
 GPU_NODE = "n2"
 GPUS = 2
+GPU_TYPE = "pretended"
 
 Version = tuple[int, int]
 
@@ -126,7 +127,7 @@ def _no_accounting() -> list[tuple[str, object]]:
 def _nodes(layout: Layout) -> list[str]:
     lines = []
     for name in layout.node_names:
-        gres = f" Gres=gpu:{GPUS}" if name == GPU_NODE else ""
+        gres = f" Gres=gpu:{GPU_TYPE}:{GPUS}" if name == GPU_NODE else ""
         lines.append(
             f"NodeName={name} NodeHostname=localhost NodeAddr=127.0.0.1 Port={layout.ports[name]}"
             f" CPUs={NODE_CPUS} RealMemory={NODE_MEMORY_MB} State=UNKNOWN{gres}"
@@ -157,7 +158,8 @@ def gres_conf(site: Site) -> str:
     device = fake_gpu_pattern(site.layout)
     return (
         "AutoDetect=off\n"
-        f"NodeName={GPU_NODE} Name=gpu File={device}[0-{GPUS - 1}] Flags=nvidia_gpu_env\n"
+        f"NodeName={GPU_NODE} Name=gpu Type={GPU_TYPE} File={device}[0-{GPUS - 1}]"
+        " Flags=nvidia_gpu_env\n"
     )
 
 

@@ -30,6 +30,8 @@ from bridge.core.job import (
     JobKind,
     JobSpec,
     Mount,
+    Parameters,
+    ParametersFormat,
     Resources,
 )
 from bridge.core.site import Runtime, job_folder, spool_folder
@@ -245,11 +247,41 @@ def test_srun_is_never_given_the_word_after_which_it_starts_another_program(desk
 def test_a_job_finds_its_parameters_and_leaves_results(desk: Desk) -> None:
     spec = desk.shell(
         'cat "$BRIDGE_PARAMS" >"$BRIDGE_ARTIFACTS/copy"; echo "{}" >"$BRIDGE_PROGRESS"',
-        parameters="epochs: 3\n",
+        parameters=Parameters(text="epochs: 3\n"),
     )
     assert desk.run(spec).state == "COMPLETED"
     assert desk.printed(spec, "artifacts/copy") == "epochs: 3\n"
     assert desk.printed(spec, "progress.jsonl") == "{}\n"
+
+
+@pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.PODMAN_HPC], indirect=True)
+def test_parameters_arrive_at_a_place_that_the_image_does_not_have(desk: Desk) -> None:
+    spec = desk.shell(
+        'cat "$1" "$BRIDGE_PARAMS"; echo "$1 $#"',
+        parameters=Parameters(
+            text='{"epochs": 3}\n',
+            format=ParametersFormat.JSON,
+            path="/app/work/config/params.json",
+            as_argument=True,
+        ),
+    )
+    assert desk.run(spec).state == "COMPLETED"
+    told = '{"epochs": 3}\n' * 2 + "/app/work/config/params.json 1\n"
+    assert desk.printed(spec) == told
+
+
+@pytest.mark.parametrize("desk", [Runtime.APPTAINER], indirect=True)
+def test_slurm_hears_of_the_type_of_gpu_and_of_the_priority(desk: Desk) -> None:
+    spec = desk.shell(
+        'echo "$BRIDGE_JOB_ID"',
+        resources=Resources(gpus=1, gpu_type="pretended", partition="gpu"),
+        priority=-77,
+    )
+    slurm_id = desk.submit(spec, "--hold")
+    told = desk.call("scontrol", "show", "job", slurm_id).split()
+    desk.call("scancel", slurm_id)
+    assert "Nice=77" in told
+    assert "TresPerNode=gres:gpu:pretended:1" in told
 
 
 @pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SINGULARITY], indirect=True)

@@ -20,7 +20,17 @@ from hypothesis import strategies as st
 from unit.script_jobs import EVIL, JOB_ID, fit_for, shipped_site, site_with
 
 from bridge.core.errors import InvalidRequestError, Problem
-from bridge.core.job import ArgumentList, Command, JobKind, JobSpec, Mount, Resources, ShellLine
+from bridge.core.job import (
+    ArgumentList,
+    Command,
+    JobKind,
+    JobSpec,
+    Mount,
+    Parameters,
+    ParametersFormat,
+    Resources,
+    ShellLine,
+)
 from bridge.core.settings import SiteSettings
 from bridge.core.site import WITHOUT_CONTAINER, Runtime, Site, job_folder
 from bridge.script import render
@@ -72,20 +82,32 @@ def mounts(paths: st.SearchStrategy[str]) -> st.SearchStrategy[list[Mount]]:
 @st.composite
 def jobs(draw: st.DrawFn) -> JobSpec:
     """Jobs whose free text is anything, and of which one field at most can make them refused."""
-    wild = draw(st.sampled_from(["", "", "image", "command", "names", "mounts", "words"]))
+    wild = draw(st.sampled_from(["", "", "image", "command", "names", "mounts", "words", "params"]))
     variables = draw(st.dictionaries(sound_names, passable, max_size=3))
     if wild == "names":
         variables |= draw(st.dictionaries(hostile, hostile, max_size=2))
     word = draw(hostile if wild == "words" else st.sampled_from([None, "gpu&hbm80g|(a*2)"]))
+    gpus = draw(st.integers(0, 3))
+    gpu_type = draw(hostile if wild == "words" else st.sampled_from([None, "a100"]))
+    path = draw(st.none() | (hostile_paths if wild == "params" else sound_paths))
+    parameters = st.builds(
+        Parameters,
+        text=hostile,
+        format=st.sampled_from(ParametersFormat),
+        path=st.just(path if wild in {"params", "mounts"} else None),
+        as_argument=st.booleans(),
+    )
     return JobSpec(
         job_id=JOB_ID,
         name=draw(hostile),
         kind=JobKind.TRAINING,
         image=draw(hostile) if wild == "image" else "docker:a/b:1",
         command=draw(hostile_commands if wild == "command" else commands),
+        parameters=draw(st.none() | parameters),
         environment=tuple(variables.items()),
         mounts=tuple(draw(mounts(hostile_paths if wild == "mounts" else sound_paths))),
-        resources=Resources(qos=word, constraint=word),
+        resources=Resources(qos=word, constraint=word, gpus=gpus, gpu_type=gpu_type),
+        priority=draw(st.integers(-1000, 1000)),
         labels=((draw(hostile), draw(hostile)),),
         user=draw(hostile),
     )
@@ -164,39 +186,62 @@ def everything_in(folder: Path) -> set[str]:
     return {str(it.relative_to(folder)) for it in folder.rglob("*")}
 
 
-def expected_command(spec: JobSpec) -> list[str]:
+def parameters_at(spec: JobSpec, site: Site) -> list[str]:
+    """Where the job sees its parameters, if it has some."""
+    if spec.parameters is None:
+        return []
+    name = {"json": "params.json", "yaml": "params.yaml"}[spec.parameters.format]
+    return [spec.parameters.path or f"{site.work_root}/{JOB_ID}/{name}"]
+
+
+def expected_command(spec: JobSpec, site: Site) -> list[str]:
+    told = spec.parameters is not None and spec.parameters.as_argument
+    last = parameters_at(spec, site) if told else []
     if isinstance(spec.command, ShellLine):
+        if last:
+            return ["sh", "-c", spec.command.text.rstrip() + ' "$@"', "sh", *last]
         return ["sh", "-c", spec.command.text]
-    return list(spec.command.arguments)
+    return [*spec.command.arguments, *last]
 
 
-def own_environment(site: Site) -> dict[str, str]:
+def own_environment(spec: JobSpec, site: Site) -> dict[str, str]:
     folder = f"{site.work_root}/{JOB_ID}"
     return {
         "BRIDGE_JOB_ID": JOB_ID,
         "BRIDGE_ATTEMPT": "1",
         "BRIDGE_SITE": site.name,
         "BRIDGE_JOB_DIR": folder,
+        **({"BRIDGE_PARAMS": it} if (it := "".join(parameters_at(spec, site))) else {}),
         "BRIDGE_PROGRESS": f"{folder}/progress.jsonl",
         "BRIDGE_ARTIFACTS": f"{folder}/artifacts",
     }
+
+
+def expected_mounts(spec: JobSpec, site: Site) -> list[Mount]:
+    """What the job mounts, its parameters included."""
+    parameters = spec.parameters
+    if parameters is None or parameters.path is None:
+        return list(spec.mounts)
+    source = f"{site.work_root}/{JOB_ID}/params.{parameters.format}"
+    return [*spec.mounts, Mount(source=source, target=parameters.path)]
 
 
 def expected_argv(spec: JobSpec, site: Site) -> list[str]:
     """What the runtime has to be told, its own options included."""
     folder = f"{site.work_root}/{JOB_ID}"
     runtime = site.containers.runtime
-    variables = {**own_environment(site), **dict(spec.environment)}
-    command = expected_command(spec)
+    variables = {**own_environment(spec, site), **dict(spec.environment)}
+    command = expected_command(spec, site)
     pairs = [f"{name}={value}" for name, value in variables.items()]
     told = [f"--env={it}" for it in pairs]
+    flag = [site.containers.gpu_flag] if spec.resources.gpus and site.containers.gpu_flag else []
     if runtime is Runtime.COMMAND:
         return ["env", "--", *pairs, *command]
     if runtime is Runtime.CONDA:
         return ["conda", "activate", spec.image, "env", "--", *pairs, *command]
     if runtime is Runtime.SHIFTER:
         return ["shifter", f"--workdir={folder}", *told, *command]
-    seen = [*spec.mounts, Mount(source=folder, target=folder)]
+    seen = [*expected_mounts(spec, site), Mount(source=folder, target=folder)]
     binds = [
         word
         for it in seen
@@ -217,11 +262,18 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
             *(spec.image, "--", *command),
         ]
     if runtime is Runtime.PODMAN_HPC:
-        options = ["--rm", "--pull=never", "--entrypoint=", f"--workdir={folder}", *told]
+        options = ["--rm", "--pull=never", "--entrypoint=", f"--workdir={folder}", *flag, *told]
         volumes = [f"--volume={it}" for it in binds[1::2]]
         return ["podman-hpc", "run", *options, *volumes, spec.image, *command]
-    fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder]
-    return [runtime, "exec", *fixed, *binds, spec.image, *expected_command(spec)]
+    fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder, *flag]
+    return [runtime, "exec", *fixed, *binds, spec.image, *command]
+
+
+def expected_gpus(asked: Resources) -> dict[str, str]:
+    if not asked.gpus:
+        return {}
+    kind = f"{asked.gpu_type}:" if asked.gpu_type is not None else ""
+    return {"gpus-per-node": f"{kind}{asked.gpus}"}
 
 
 def expected_directives(spec: JobSpec, site: Site) -> dict[str, str | None]:
@@ -241,14 +293,17 @@ def expected_directives(spec: JobSpec, site: Site) -> dict[str, str | None]:
         "nodes": "1",
         "ntasks": "1",
         "cpus-per-task": "1",
+        **expected_gpus(spec.resources),
         "partition": "cpu",
         "qos": spec.resources.qos or "regular",
         "account": "science",
     }
     if spec.resources.constraint:
         wanted["constraint"] = spec.resources.constraint
+    if spec.priority:
+        wanted["nice"] = str(-spec.priority)
     if site.containers.runtime is Runtime.SHIFTER:
-        seen = [*spec.mounts, Mount(source=folder, target=folder)]
+        seen = [*expected_mounts(spec, site), Mount(source=folder, target=folder)]
         wanted["image"] = spec.image
         wanted["volume"] = ";".join(
             f"{it.source}:{it.target}" + (":ro" if it.read_only else "") for it in seen
@@ -292,7 +347,7 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
                 for name, value in done.environment.items()
                 if name.startswith(prefix)
             }
-            variables = {**own_environment(site), **dict(spec.environment)}
+            variables = {**own_environment(spec, site), **dict(spec.environment)}
             assert told == {it.encode(): value.encode() for it, value in variables.items()}
         marks = {f"{JOB_ID}/attempt-1.0.{it}" for it in ("started", "ended")}
         spool = {f"spool/{JOB_ID}.1.0.{it}" for it in ("started", "ended")}

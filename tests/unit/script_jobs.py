@@ -11,6 +11,7 @@ from bridge.core.job import (
     JobKind,
     JobSpec,
     Mount,
+    Parameters,
     Resources,
     ShellLine,
 )
@@ -112,7 +113,7 @@ def training(image: str, mounted: str) -> JobSpec:
         kind=JobKind.TRAINING,
         image=image,
         command=ArgumentList(arguments=("python3", "/data/train.py", "--note", "it's $5\nor `6`")),
-        parameters="epochs: 25\n",
+        parameters=Parameters(text="epochs: 25\n", as_argument=True),
         environment=(("OMP_NUM_THREADS", "4"), ("GREETING", 'say "hi" to $USER')),
         mounts=(Mount(source=mounted, target="/data", read_only=True),),
         resources=Resources(

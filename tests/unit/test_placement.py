@@ -184,3 +184,38 @@ def test_a_site_may_want_a_least_time_too() -> None:
     assert [str(it) for it in admission_problems(spec, slow)] == [
         "resources.walltime: 00:30:00 asked for, the site wants at least 01:00:00"
     ]
+
+
+TYPED = site(
+    name="typed",
+    choices=Choices(gpu_types=("a100", "h100")),
+    profiles=(
+        Profile(name="amd", gpu_types=("mi100",)),
+        Profile(name="none", gpu_types=()),
+        Profile(name="nvidia"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("gpu_type", "name"), [("mi100", "amd"), ("h100", "nvidia"), (None, "amd")]
+)
+def test_the_type_of_gpu_finds_the_profile_that_has_it(gpu_type: str | None, name: str) -> None:
+    found = place(Resources(gpus=1, gpu_type=gpu_type), TYPED)
+    assert found.problems == ()
+    assert found.profile is not None
+    assert found.profile.name == name
+
+
+def test_a_type_of_gpu_that_is_not_there_is_refused_with_those_that_are() -> None:
+    asked = Resources(gpus=1, gpu_type="v100")
+    [found] = place(asked, replace(TYPED, profiles=())).problems
+    assert str(found) == (
+        "resources.gpu_type: 'v100' is not offered at typed; accepted: a100, h100"
+    )
+    [found] = place(replace(asked, profile="amd"), TYPED).problems
+    assert str(found) == (
+        "resources.gpu_type: 'v100' is not offered in profile 'amd'; accepted: mi100"
+    )
+    [found] = place(replace(asked, profile="none"), TYPED).problems
+    assert "leave it out" in found.what

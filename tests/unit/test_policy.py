@@ -268,3 +268,20 @@ def test_a_checkpoint_comes_after_the_start() -> None:
         )
     ]
     assert refusals(checkpoint=early, resources=Resources(walltime=timedelta(hours=2))) == []
+
+
+def test_a_priority_keeps_within_what_the_site_lets_jobs_wish() -> None:
+    some = site(choices=Choices(lowest_priority=-10, highest_priority=5))
+    for priority in (-10, 0, 5):
+        assert admission_problems(job_spec(priority=priority), some) == ()
+    for priority in (-11, 6):
+        [found] = admission_problems(job_spec(priority=priority), some)
+        assert str(found) == (
+            f"priority: {priority} asked for, at testbed is accepted from -10 to 5"
+        )
+
+
+def test_without_a_word_of_the_site_no_job_wishes_a_priority() -> None:
+    assert admission_problems(job_spec(priority=0), site()) == ()
+    [found] = admission_problems(job_spec(priority=-1), site())
+    assert found.what == "-1 asked for, at testbed is accepted only 0: leave it out"

@@ -1,5 +1,6 @@
 """The job message: every field with what it accepts, and the words for what it does not."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -8,10 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.job_messages import ID, accepted, json_values, message, refusal
 
-from bridge.core.job import ArgumentList, JobKind, JobSpec, Mount, Resources, ShellLine
-from bridge.wire.request import JobMessage, MountMessage, ResourcesMessage
+from bridge.core.job import (
+    ArgumentList,
+    JobKind,
+    JobSpec,
+    Mount,
+    Parameters,
+    ParametersFormat,
+    Resources,
+    ShellLine,
+)
+from bridge.wire.job_message import JobMessage, MountMessage, ResourcesMessage
 
-MANY = settings(max_examples=200, deadline=None)
 MANY = settings(max_examples=200, deadline=None)
 
 
@@ -42,25 +51,35 @@ def test_the_fullest_message_comes_through_with_every_field() -> None:
         kind="training",
         command="python train.py | tee log",
         params={"epochs": 3},
+        params_format="json",
+        params_path="/app/work/config/params.json",
+        params_as_argument=True,
+        priority=-7,
         env={"B": "two words", "A": ""},
         mounts=[{"source": "/data/in/", "target": "/in", "read_only": True}],
         resources={
             "nodes": 2, "tasks": 4, "cpus_per_task": 8, "gpus": 1, "memory": "16G",
             "walltime": "1-02:00:00", "partition": "gpu", "qos": "debug", "account": "m1234",
-            "constraint": "gpu&hbm80g",
+            "constraint": "gpu&hbm80g", "gpu_type": "a100",
         },
         labels={"experiment": "7", "note": "anything \u00fc\n"},
         user="Ada Lovelace",
     )  # fmt: skip
     assert spec.kind is JobKind.TRAINING
     assert spec.command == ShellLine(text="python train.py | tee log")
-    assert spec.parameters == "epochs: 3\n"
+    assert spec.parameters == Parameters(
+        text='{\n  "epochs": 3\n}\n',
+        format=ParametersFormat.JSON,
+        path="/app/work/config/params.json",
+        as_argument=True,
+    )
+    assert spec.priority == -7
     assert spec.environment == (("B", "two words"), ("A", ""))
     assert spec.mounts == (Mount(source="/data/in", target="/in", read_only=True),)
     assert spec.resources == Resources(
         nodes=2, tasks=4, cpus_per_task=8, gpus=1, memory_mib=16 * 1024,
         walltime=timedelta(hours=26), partition="gpu", qos="debug", account="m1234",
-        constraint="gpu&hbm80g",
+        constraint="gpu&hbm80g", gpu_type="a100",
     )  # fmt: skip
     assert spec.labels == (("experiment", "7"), ("note", "anything \u00fc\n"))
     assert spec.user == "Ada Lovelace"
@@ -91,9 +110,14 @@ def test_a_path_is_brought_to_its_plain_form(text: str, path: str) -> None:
 @given(st.dictionaries(st.text(max_size=8), json_values, max_size=4))
 @MANY
 def test_params_reach_the_container_as_they_were_sent(params: dict[str, object]) -> None:
-    written = accepted(params=params).parameters
-    assert written is not None
-    assert yaml.safe_load(written) == params
+    as_yaml = accepted(params=params).parameters
+    as_json = accepted(params=params, params_format="json").parameters
+    assert as_yaml is not None
+    assert yaml.safe_load(as_yaml.text) == params
+    assert as_yaml.file_name == "params.yaml"
+    assert as_json is not None
+    assert json.loads(as_json.text) == params
+    assert as_json.file_name == "params.json"
 
 
 field_names = st.sampled_from([*JobMessage.model_fields, "surprise"])
@@ -114,18 +138,19 @@ def test_params_as_deep_as_a_message_may_be_are_written() -> None:
         deepest = [deepest]
     written = accepted(params={"a": deepest}).parameters
     assert written is not None
-    assert yaml.safe_load(written) == {"a": deepest}
+    assert yaml.safe_load(written.text) == {"a": deepest}
 
 
 def test_the_fields_of_the_public_message_are_these() -> None:
     assert list(JobMessage.model_json_schema()["properties"]) == [
-        "version", "job_id", "site", "name", "kind", "image", "command", "params", "env",
-        "mounts", "resources", "labels", "user", "retry", "checkpoint",
+        "version", "job_id", "site", "name", "kind", "image", "command", "params",
+        "params_format", "params_path", "params_as_argument", "env", "mounts", "resources",
+        "priority", "labels", "user", "retry", "checkpoint",
     ]  # fmt: skip
     assert list(MountMessage.model_json_schema()["properties"]) == ["source", "target", "read_only"]
     assert list(ResourcesMessage.model_json_schema()["properties"]) == [
-        "nodes", "tasks", "cpus_per_task", "gpus", "memory", "walltime", "partition", "qos",
-        "account", "constraint", "profile",
+        "nodes", "tasks", "cpus_per_task", "gpus", "gpu_type", "memory", "walltime",
+        "partition", "qos", "account", "constraint", "profile",
     ]  # fmt: skip
     assert JobMessage.model_json_schema()["required"] == [
         "version", "job_id", "name", "image", "command",

@@ -203,3 +203,30 @@ def test_a_field_is_named_even_when_it_is_called_like_a_word_of_pydantics() -> N
     assert problem(env={"line": 1}) == "env.line: text is wanted (found 1)"
     found = problems(message(labels={"[key]": 1}))
     assert "labels.[key]: text is wanted (found 1)" in found
+
+
+def test_what_would_be_passed_over_in_silence_is_refused() -> None:
+    fields = {"params_format": "json", "params_path": "/p", "params_as_argument": True}
+    assert problems(message(**fields, resources={"gpu_type": "a100"})) == [
+        "params_format: has no effect without params",
+        "params_path: has no effect without params",
+        "params_as_argument: has no effect without params",
+        "resources.gpu_type: has no effect without gpus",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"params_format": "toml"}, "params_format"),
+        ({"params_path": "params.yaml"}, "params_path"),
+        ({"params_path": "/a/../b"}, "params_path"),
+        ({"params_as_argument": "yes"}, "params_as_argument"),
+        ({"priority": 1.5}, "priority"),
+        ({"priority": 2**31}, "priority"),
+        ({"resources": {"gpus": 1, "gpu_type": "a100:2"}}, "resources.gpu_type"),
+        ({"resources": {"gpus": 1, "gpu_type": "4"}}, "resources.gpu_type"),
+    ],
+)
+def test_odd_params_priorities_and_types_are_refused(fields: dict[str, object], where: str) -> None:
+    assert problem(params={}, **fields).startswith(f"{where}: ")

@@ -9,7 +9,7 @@ from unit.job_messages import accepted, problem
 from bridge.core.failure import FailureReason
 from bridge.core.job import RetryWish
 from bridge.core.policy import admission_problems
-from bridge.wire.request import RetryMessage
+from bridge.wire.job_message import RetryMessage
 
 NEVER = (
     "a job that failed so is never tried again; accepted: boot-failure, exit-code, node-failure, "

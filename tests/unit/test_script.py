@@ -16,7 +16,16 @@ from unit.script_jobs import (
 )
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError
-from bridge.core.job import ArgumentList, Checkpoint, JobSpec, Mount, Resources, ShellLine
+from bridge.core.job import (
+    ArgumentList,
+    Checkpoint,
+    JobSpec,
+    Mount,
+    Parameters,
+    ParametersFormat,
+    Resources,
+    ShellLine,
+)
 from bridge.core.settings import SiteSettings
 from bridge.core.site import Limits, Profile, Runtime
 from bridge.script import job_files, render
@@ -119,6 +128,65 @@ def test_further_options_of_the_runtime_come_before_the_image() -> None:
     script = lines(render(deployment(IMAGE), replace(settings, site=site), 1))
     at = script.index("    --workdir")
     assert script[at + 1 : at + 3] == ["    '/tmp/a b'", f"    {IMAGE}"]
+
+
+def test_a_type_of_gpu_and_a_priority_become_options() -> None:
+    asked = Resources(gpus=2, gpu_type="a100")
+    spec = replace(deployment(IMAGE), resources=asked, priority=-50)
+    script = lines(render(spec, shipped_site("testbed"), 1))
+    assert "#SBATCH --gpus-per-node=a100:2" in script
+    assert "#SBATCH --nice=50" in script
+    script = lines(render(replace(spec, priority=7), shipped_site("testbed"), 1))
+    assert "#SBATCH --nice=-7" in script
+    assert "--nice" not in render(deployment(IMAGE), shipped_site("testbed"), 1)
+
+
+PARAMETERS = Parameters(
+    text="{}\n", format=ParametersFormat.JSON, path="/app/it's/params.json", as_argument=True
+)
+
+
+def test_parameters_are_mounted_where_the_job_wants_them_and_told_last() -> None:
+    spec = replace(deployment(IMAGE), parameters=PARAMETERS)
+    folder = f"/testbed/work/{JOB_ID}"
+    script = lines(render(spec, shipped_site("testbed"), 1))
+    seen = "'/app/it'\"'\"'s/params.json'"
+    assert f"export APPTAINERENV_BRIDGE_PARAMS={seen}" in script
+    assert f"    --bind '{folder}/params.json:/app/it'\"'\"'s/params.json'" in script
+    line = "'cd /data && python3 classify.py | tee $BRIDGE_ARTIFACTS/answer \"$@\"'"
+    at = script.index(f"    {line}")
+    assert script[at - 2 : at + 3] == ["    sh", "    -c", f"    {line}", "    sh", f"    {seen}"]
+    spec = replace(spec, command=ArgumentList(arguments=("train", "-x")))
+    script = lines(render(spec, shipped_site("testbed"), 1))
+    at = script.index("    train")
+    assert script[at : at + 3] == ["    train", "    -x", f"    {seen}"]
+
+
+@pytest.mark.parametrize(
+    "runtime", [Runtime.SHIFTER, Runtime.CHARLIECLOUD, Runtime.COMMAND, Runtime.CONDA]
+)
+def test_where_no_single_file_is_mounted_parameters_stay_in_the_folder(runtime: Runtime) -> None:
+    spec = replace(deployment("docker:a/b:1"), parameters=PARAMETERS)
+    [(where, what)] = problems(spec, site_with(runtime))
+    assert where == "params_path"
+    assert "BRIDGE_PARAMS" in what
+    stays = replace(spec, parameters=replace(PARAMETERS, path=None))
+    assert f"/{JOB_ID}/params.json" in render(stays, site_with(runtime), 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/a:b", "cannot be mounted"),
+        ("/proc/x", "nothing can be mounted at /proc/x with apptainer"),
+        (f"/testbed/work/{JOB_ID}/p", "lies in the job's own folder"),
+    ],
+)
+def test_parameters_are_not_mounted_just_anywhere(path: str, told: str) -> None:
+    spec = replace(deployment(IMAGE), parameters=replace(PARAMETERS, path=path))
+    [(where, what)] = problems(spec, shipped_site("testbed"))
+    assert where == "params_path"
+    assert told in what
 
 
 def test_a_checkpoint_is_a_signal_to_the_script_before_the_end() -> None:

@@ -86,3 +86,49 @@ def test_the_default_memory_keeps_to_the_limit(folder: Path) -> None:
     assert mistakes(folder, RULES + "limits: {memory: 1G}\n") == [
         "site.yaml:19: defaults.memory: 4096 MiB is more than the 1024 MiB of limits.memory"
     ]
+
+
+CHOICES = """\
+choices:
+  gpu_types: [a100]
+  lowest_priority: -100
+profiles:
+  amd: {gpu_types: [mi100]}
+  other: {}
+"""
+
+
+def test_types_of_gpu_and_priorities_arrive(folder: Path) -> None:
+    site = load(folder, SMALLEST + CHOICES).site
+    assert site.choices.gpu_types == ("a100",)
+    assert (site.choices.lowest_priority, site.choices.highest_priority) == (-100, 0)
+    assert [it.gpu_types for it in site.profiles] == [("mi100",), None]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("lowest_priority: -100", "lowest_priority: 1", "site.yaml:19: choices.lowest_priority: "),
+        ("lowest_pri", "highest_pri", "site.yaml:19: choices.highest_priority: "),
+        ("[a100]", "['4']", "site.yaml:18: choices.gpu_types.0: "),
+        (
+            "profiles:",
+            "directives: [--nice=50]\nprofiles:",
+            "site.yaml:20: directives.0: --nice=50: jobs say it themselves, within choices",
+        ),
+        (
+            "lowest_priority: -100",
+            "highest_priority: 1\nscheduler: {kind: pyslurm}",
+            "site.yaml:19: choices.highest_priority: pyslurm cannot be told of a negative --nice",
+        ),
+    ],
+)
+def test_priorities_and_types_that_will_not_do_are_told_why(
+    was: str, now: str, told: str, folder: Path
+) -> None:
+    [found] = mistakes(folder, SMALLEST + CHOICES.replace(was, now))
+    assert found.startswith(told)
+
+
+def test_a_site_may_be_nice_for_all_where_jobs_may_not_choose(folder: Path) -> None:
+    assert load(folder, SMALLEST + "directives: [--nice=50]\n").site.directives == ("--nice=50",)

@@ -1,0 +1,70 @@
+"""The forms that a value in a job message may have, and the words for them."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from bridge.core.failure import FailureReason
+from bridge.core.quantity import LARGEST_NICE
+from bridge.core.retry import RETRYABLE, check_retryable
+
+
+def checked_by(read: Callable[[str], object]) -> AfterValidator:
+    """Leaves text as it is, and refuses what `read` raises ValueError for."""
+
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def without_nul(text: str) -> str:
+    """The text. Raises ValueError for one that no program can be passed."""
+    if "\0" in text:
+        raise ValueError("a NUL character cannot be passed to a program")
+    return text
+
+
+def _absolute_path(text: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ValueError("control characters are not accepted in a path")
+    if not text.startswith("/") or ".." in PurePosixPath(text).parts:
+        raise ValueError("an absolute path without '..' is wanted")
+    return str(PurePosixPath("/" + text.lstrip("/")))
+
+
+_SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
+_PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+_ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$"
+IMAGE = r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$"
+_GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
+ACCEPTED: Mapping[str, str] = {
+    _SLURM_WORD: "a letter or digit is wanted, then letters, digits and any of _.&|:*-",
+    _GPU_TYPE: "a letter is wanted, then letters, digits and any of _.-",
+    _PROFILE_NAME: "a small letter or digit is wanted, then small letters, digits, _ and -",
+    _ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
+    _NAME: "a letter or digit is wanted, then letters, digits, spaces and any of ._,:+@()/=-"
+    " (no accents)",
+    IMAGE: "an image's name or path is wanted: a letter, digit or / first, then letters, digits"
+    " and any of _./:@+=-",
+}
+
+Text = Annotated[str, AfterValidator(without_nul)]
+AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]
+SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
+ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]
+GpuType = Annotated[str, Field(pattern=_GPU_TYPE, max_length=100)]
+Priority = Annotated[int, Field(ge=-LARGEST_NICE, le=LARGEST_NICE)]
+EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
+Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
+RetryableReason = Annotated[
+    FailureReason,
+    Field(strict=False),
+    AfterValidator(check_retryable),
+    WithJsonSchema({"type": "string", "enum": sorted(RETRYABLE)}),
+]

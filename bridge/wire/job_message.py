@@ -1,0 +1,181 @@
+"""The job message, version 1: what a front end sends."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+)
+
+from bridge.core.job import JobKind, ParametersFormat
+from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
+from bridge.wire.job_fields import (
+    IMAGE,
+    AbsolutePath,
+    EnvironmentName,
+    GpuType,
+    Name,
+    Priority,
+    ProfileName,
+    RetryableReason,
+    SlurmWord,
+    Text,
+    checked_by,
+    without_nul,
+)
+
+
+def _command_form(value: object) -> str | None:
+    if isinstance(value, list):
+        return "arguments"
+    return "line" if isinstance(value, str) else None
+
+
+FORMS = {"command": ("arguments", "line")}
+"""Of the fields that have several forms, the words by which pydantic tells these apart."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class MountMessage(_Model):
+    """A folder of the site made visible in the container."""
+
+    source: AbsolutePath = Field(description="the folder on the site")
+    target: AbsolutePath = Field(description="where the container sees it")
+    read_only: bool = Field(default=False, description="whether the job may only read it")
+
+
+class ResourcesMessage(_Model):
+    """What the job asks of Slurm. What is left out is the site's choice."""
+
+    nodes: int = Field(default=1, ge=1, le=1_000_000, description="how many nodes")
+    tasks: int = Field(default=1, ge=1, le=100_000_000, description="tasks in all")
+    cpus_per_task: int = Field(default=1, ge=1, le=100_000, description="CPUs for each task")
+    gpus: int = Field(default=0, ge=0, le=1_000, description="GPUs per node")
+    gpu_type: GpuType | None = Field(
+        default=None, description="which GPUs, one of those that the site names; any without it"
+    )
+    memory: Annotated[str, checked_by(read_memory_mib)] | None = Field(
+        default=None, description="memory per node, such as 512M, 16G or 1T"
+    )
+    walltime: Annotated[str, checked_by(read_walltime)] | None = Field(
+        default=None, description="time limit as HH:MM:SS or D-HH:MM:SS"
+    )
+    partition: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    qos: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    account: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    constraint: SlurmWord | None = Field(default=None, description="as sbatch has it")
+    profile: ProfileName | None = Field(
+        default=None, description="one of the site's profiles; without it the site picks one"
+    )
+
+
+class RetryMessage(_Model):
+    """When the job, should it fail, is tried again. What is left out is the site's choice."""
+
+    attempts: int = Field(ge=1, le=100, description="how many there may be in all; 1 is no retry")
+    reasons: list[RetryableReason] | None = Field(
+        default=None, description="the failures that are retried"
+    )
+    exit_codes: list[Annotated[int, Field(ge=1, le=255)]] = Field(
+        default_factory=list,
+        max_length=255,
+        description="of the reason exit-code, only these; empty for all",
+    )
+    wait: Annotated[str, checked_by(read_duration)] | None = Field(
+        default=None,
+        description="before the second attempt, such as 30s; doubles each time, up to an hour",
+    )
+    walltime_factor: float | None = Field(
+        default=None, ge=1, le=100, description="more time after an attempt that ran out of it"
+    )
+    memory_factor: float | None = Field(
+        default=None, ge=1, le=100, description="more memory after an attempt that lacked it"
+    )
+
+
+class CheckpointMessage(_Model):
+    """A signal to the job before its time is up, so that it can save what it has."""
+
+    signal: Literal["USR1", "USR2"] = Field(
+        default="USR1", description="what the process in the container gets"
+    )
+    seconds_before: int = Field(
+        ge=10, le=65_535, description="Slurm may send it up to a minute earlier still"
+    )
+
+
+class JobMessage(_Model):
+    """A job message, version 1."""
+
+    version: Literal[1] = Field(description="of this form of message")
+    job_id: UUID = Field(strict=False, description="chosen by the sender; the same id is one job")
+    site: str | None = Field(
+        default=None, description="the site it is meant for; rejected elsewhere"
+    )
+    name: Name = Field(description="for people; need not be unique")
+    kind: JobKind = Field(
+        default=JobKind.OTHER,
+        strict=False,
+        description="why the job runs; the bridge treats all alike, front ends do not",
+    )
+    image: Annotated[str, Field(pattern=IMAGE, max_length=1000)] = Field(
+        description="the container image, as the site's runtime names it"
+    )
+    command: Annotated[
+        Annotated[list[Text], Field(min_length=1, max_length=10_000), Tag("arguments")]
+        | Annotated[str, Field(min_length=1), AfterValidator(without_nul), Tag("line")],
+        Discriminator(
+            _command_form,
+            custom_error_type="command_form",
+            custom_error_message="a list of arguments, or one line of text, is wanted",
+        ),
+    ] = Field(description="a list of arguments, or one line for `sh -c` inside the container")
+    params: dict[str, JsonValue] | None = Field(
+        default=None, description="written into a file, whose path is in $BRIDGE_PARAMS"
+    )
+    params_format: ParametersFormat = Field(
+        default=ParametersFormat.YAML, strict=False, description="of that file"
+    )
+    params_path: AbsolutePath | None = Field(
+        default=None,
+        description="where the container sees the file: with Apptainer, Singularity and "
+        "podman-hpc; without it, in the job's folder",
+    )
+    params_as_argument: bool = Field(
+        default=False,
+        description="whether its path is also the last argument of the command; a command of one "
+        "line gets it at its end",
+    )
+    env: dict[EnvironmentName, Text] = Field(
+        default_factory=dict, description="environment variables in the container"
+    )
+    mounts: list[MountMessage] = Field(
+        default_factory=list, max_length=100, description="what else the container sees"
+    )
+    resources: ResourcesMessage = Field(
+        default=ResourcesMessage(), description="what the job asks of Slurm"
+    )
+    priority: Priority = Field(
+        default=0,
+        description="above 0 to run sooner, below 0 to let others go first, within what the site "
+        "accepts; it is `sbatch --nice` with the sign turned round",
+    )
+    labels: dict[Name, Annotated[str, Field(max_length=1000)]] = Field(
+        default_factory=dict, max_length=100, description="kept and told in events, never used"
+    )
+    user: Name | None = Field(default=None, description="who wants the job, for people")
+    retry: RetryMessage | None = Field(
+        default=None, description="what to do when the job fails; the site's rules without it"
+    )
+    checkpoint: CheckpointMessage | None = Field(
+        default=None, description="a signal before the time is up; none without it"
+    )

@@ -1,0 +1,166 @@
+"""From a message of theirs to messages of our own, one a job."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.mlexchange import last_of
+from bridge.wire.mlexchange.broker_task import BrokerTask, drafts_of_task
+from bridge.wire.mlexchange.compute_jobs import ComputeJobs, drafts_of_jobs
+from bridge.wire.mlexchange.draft import Draft, Setting, TheirModel
+from bridge.wire.mlexchange.flow_steps import FlowSteps, Step, draft_of_step, drafts_of_steps
+from bridge.wire.problems import problems_of
+
+_NAMESPACE = UUID("5e1d0c3f-4b7a-5f52-9a5e-7d0a1c6b2e84")
+_LABEL = "mlexchange"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a message's properties say of where it comes from."""
+
+    message_id: str | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """A job as a message of our own, version 1."""
+
+    job_id: str
+    body: bytes
+    notes: tuple[str, ...]
+    """What was asked for and cannot be had, in words."""
+    places: Mapping[str, str]
+    """Where in their message stands what a field of ours says."""
+
+    def problem_there(self, problem: Problem) -> Problem:
+        """The problem with a field of ours, at its place in their message."""
+        parts = problem.where.split(".")
+        for length in range(len(parts), 0, -1):
+            if place := self.places.get(".".join(parts[:length])):
+                return Problem(where=place, what=problem.what)
+        return problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    model: type[TheirModel]
+    drafts: Callable[..., Sequence[Draft]]
+
+
+_SHAPES: Mapping[str, _Shape] = {
+    "docker_uri": _Shape(model=BrokerTask, drafts=drafts_of_task),
+    "job_list": _Shape(model=ComputeJobs, drafts=drafts_of_jobs),
+    "params_list": _Shape(model=FlowSteps, drafts=drafts_of_steps),
+    "model_name": _Shape(model=Step, drafts=draft_of_step),
+}
+"""By the field that tells the shape."""
+
+
+def is_mlexchange(data: object) -> bool:
+    """Whether this is one of their messages; ours have a version."""
+    return _shape_of(data) is not None
+
+
+def translate(data: object, origin: Origin, setting: Setting) -> tuple[Translated, ...]:
+    """The jobs in one of their messages, in its order.
+
+    Raises InvalidRequestError with every reason at once.
+    """
+    shape = _shape_of(data)
+    if shape is None:
+        words = ", ".join(_SHAPES)
+        what = f"no message of an MLExchange front end: these have one of {words}"
+        raise InvalidRequestError(Problem(where="", what=what))
+    try:
+        message = shape.model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidRequestError(*problems_of(error)) from None
+    drafts = shape.drafts(message, setting)
+    return tuple(_with_ids(drafts, data, origin))
+
+
+def _shape_of(data: object) -> _Shape | None:
+    if not isinstance(data, dict) or "version" in data:
+        return None
+    return next((shape for name, shape in _SHAPES.items() if name in data), None)
+
+
+def _with_ids(drafts: Sequence[Draft], data: object, origin: Origin) -> Iterator[Translated]:
+    job_ids = _job_ids(data, origin, len(drafts))
+    last = last_of(len(drafts), {index: it.waits_for for index, it in enumerate(drafts)})
+    for index, draft in enumerate(drafts):
+        waits_for = [job_ids[it] for it in draft.waits_for]
+        fields: dict[str, object] = {
+            "version": 1,
+            "job_id": job_ids[index],
+            **draft.fields,
+            "labels": _labels(draft, origin, index, job_ids),
+        }
+        if waits_for:
+            fields["depends_on"] = waits_for
+            fields |= _with_previous(draft, waits_for[-1])
+        if origin.reply_to is not None and index in last:
+            fields["reply_to"] = _reply_to(draft, origin)
+        yield Translated(
+            job_id=job_ids[index],
+            body=json.dumps(fields).encode(),
+            notes=draft.notes,
+            places=draft.places,
+        )
+
+
+def _job_ids(data: object, origin: Origin, count: int) -> list[str]:
+    """The same for the same message, however often it comes; others for every other one.
+
+    A sender who names its job by a UUID finds it here by that: it is the job's id.
+    """
+    own = origin.correlation_id
+    if count == 1 and own is not None and _is_uuid(own):
+        return [str(UUID(own))]
+    content = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    group = uuid5(_NAMESPACE, json.dumps([own or origin.message_id, origin.reply_to, content]))
+    return [str(uuid5(group, str(index))) for index in range(count)]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _labels(draft: Draft, origin: Origin, index: int, job_ids: Sequence[str]) -> dict[str, object]:
+    known = draft.fields.get("labels")
+    labels: dict[str, object] = dict(known) if isinstance(known, dict) else {}
+    if origin.correlation_id:
+        labels[f"{_LABEL}.correlation_id"] = origin.correlation_id
+    if len(job_ids) > 1:
+        labels[f"{_LABEL}.first_job"] = job_ids[0]
+        labels[f"{_LABEL}.step"] = f"{index + 1} of {len(job_ids)}"
+    return labels
+
+
+def _with_previous(draft: Draft, job_id: str) -> dict[str, object]:
+    """The parameters, with an empty `uid_retrieve` naming the job before this one."""
+    params = draft.fields.get("params")
+    if not isinstance(params, dict) or not isinstance(io := params.get("io_parameters"), dict):
+        return {}
+    if "uid_retrieve" not in io or io["uid_retrieve"] not in ("", None):
+        return {}
+    return {"params": {**params, "io_parameters": {**io, "uid_retrieve": job_id}}}
+
+
+def _reply_to(draft: Draft, origin: Origin) -> dict[str, object]:
+    found: dict[str, object] = {"queue": origin.reply_to, "job_type": draft.job_type}
+    if origin.correlation_id is not None:
+        found["correlation_id"] = origin.correlation_id
+    return found

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from bridge.core.job import Command, Mount, Resources
-from bridge.core.site import Runtime
 
 WORK_FOLDER = "/app/work"
 """Where the images of these front ends keep their programs, and start them."""
@@ -13,9 +12,6 @@ DATA_FOLDER = "/app/work/data"
 """Where they find what the sender calls `working_directory`."""
 PARAMETERS_FILE = "/app/work/config/params.yaml"
 """Where they find their parameters."""
-
-MOUNTS_FILES = frozenset({Runtime.APPTAINER, Runtime.SINGULARITY, Runtime.PODMAN_HPC})
-"""The runtimes that can show one file of a folder at a place of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

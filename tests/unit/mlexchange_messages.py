@@ -104,7 +104,13 @@ RULES = MlexchangeRules(
         ),
     ),
 )
-ALS = Setting(site="vaughan-als", runtime=Runtime.APPTAINER, partitions=("gpu", "cpu"), rules=RULES)
+ALS = Setting(
+    site="vaughan-als",
+    runtime=Runtime.APPTAINER,
+    mounts_files=True,
+    partitions=("gpu", "cpu"),
+    rules=RULES,
+)
 
 
 def translated(

@@ -93,7 +93,7 @@ def test_a_step_without_parameters_gets_no_file() -> None:
 
 
 def test_a_runtime_that_shows_no_single_files_shows_them_in_the_job_folder() -> None:
-    setting = replace(ALS, runtime=Runtime.SHIFTER)
+    setting = replace(ALS, runtime=Runtime.SHIFTER, mounts_files=False)
     message = flow_steps(step(network=None))
     found = body(message, setting=setting)
     assert "params_path" not in found

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bridge.core.job import Command, JobKind, Mount, Resources, ShellLine
-from bridge.core.mlexchange import MOUNTS_FILES, PARAMETERS_FILE, MlexchangeRules
+from bridge.core.mlexchange import PARAMETERS_FILE, MlexchangeRules
 from bridge.core.quantity import write_walltime
 from bridge.core.site import WITHOUT_CONTAINER, Runtime
 
@@ -49,6 +49,8 @@ class Setting:
 
     site: str
     runtime: Runtime
+    mounts_files: bool
+    """Whether the runtime can show a single file at a place of its own."""
     partitions: tuple[str, ...]
     """Those that a job may name."""
     rules: MlexchangeRules
@@ -101,7 +103,7 @@ def parameters_fields(
     if params is None:
         return {}, ()
     fields: dict[str, object] = {"params": dict(params), "params_as_argument": True}
-    if setting.runtime in MOUNTS_FILES:
+    if setting.mounts_files:
         return fields | {"params_path": PARAMETERS_FILE}, ()
     note = f"{setting.runtime} shows the parameters in the job's folder, not at {PARAMETERS_FILE}"
     return fields, (note,)

@@ -1,0 +1,26 @@
+"""What stateless pages read: the jobs, their runs, events and sites, in one small database."""
+
+from bridge.client.board.board import ALL_JOBS, LARGEST_PAGE, Board
+from bridge.client.board.model import (
+    BoardAttempt,
+    BoardJob,
+    BoardSite,
+    JobFilter,
+    JobPage,
+    JobSort,
+)
+from bridge.core.user_state import OVER, UserState
+
+__all__ = [
+    "ALL_JOBS",
+    "LARGEST_PAGE",
+    "OVER",
+    "Board",
+    "BoardAttempt",
+    "BoardJob",
+    "BoardSite",
+    "JobFilter",
+    "JobPage",
+    "JobSort",
+    "UserState",
+]

@@ -1,0 +1,152 @@
+"""The board: every job that was heard of, for pages that hold nothing themselves."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import select
+
+from bridge.client.board import rows, schema, writing
+from bridge.client.board.cursor import cursor_after, read_cursor
+from bridge.client.board.database import Database
+from bridge.client.board.model import (
+    BoardAttempt,
+    BoardJob,
+    BoardSite,
+    JobFilter,
+    JobPage,
+    JobSort,
+)
+from bridge.client.board.reading import number_of_jobs, page_of_jobs
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.user_state import UserState
+from bridge.wire.event import CloudEvent, decode
+
+ALL_JOBS = JobFilter()
+LARGEST_PAGE = 1_000
+_DELETED_AT_ONCE = 500
+
+
+class Board:
+    """A table of jobs, kept by one process (`BoardKeeper`) and read by all.
+
+    Threads may share it, and so may processes that were forked after it was made. Every method
+    raises UnavailableError when the database does not answer: nothing is known then.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        """A SQLite file's path (on a local disk; made if missing), or an SQLAlchemy URL.
+
+        Raises ConfigurationError when that cannot be a board, and UnavailableError.
+        """
+        self.database = Database(url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self.database.close()
+
+    def revision(self) -> int:
+        """A number that is another one whenever something may have changed."""
+        statement = select(schema.board.c.revision)
+        return int(self.database.read(lambda it: it.execute(statement).scalar_one()))
+
+    def jobs(
+        self,
+        wanted: JobFilter = ALL_JOBS,
+        *,
+        sort: JobSort = JobSort.ACCEPTED,
+        descending: bool = True,
+        size: int = 50,
+        offset: int = 0,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """A page of up to `size` jobs, from `offset`, or from where a page before it ended.
+
+        With a `cursor` (`JobPage.following`) no job is shown twice or left out because others
+        came meanwhile. Raises InvalidRequestError for a cursor of another order, and for numbers
+        out of range.
+        """
+        if not 1 <= size <= LARGEST_PAGE or offset < 0:
+            what = f"1 to {LARGEST_PAGE} jobs a page are accepted, from offset 0 (found {size}"
+            raise InvalidRequestError(Problem(where="size", what=f"{what}, offset {offset})"))
+        after = None
+        if cursor is not None:
+            after = read_cursor(cursor, sort, is_descending=descending)
+        statement = page_of_jobs(
+            wanted, sort=sort, is_descending=descending, size=size, offset=offset, after=after
+        )
+        counting = number_of_jobs(wanted)
+        found, counts = self.database.read(
+            lambda it: (it.execute(statement).all(), it.execute(counting).all())
+        )
+        jobs = tuple(rows.job_from(it) for it in found[:size])
+        following = None
+        if len(found) > size:
+            following = cursor_after(jobs[-1], sort, is_descending=descending)
+        return JobPage(jobs=jobs, total=sum(it[1] for it in counts), following=following)
+
+    def counts(self, wanted: JobFilter = ALL_JOBS) -> Mapping[UserState, int]:
+        """How many jobs that fit there are in each state; every state is there."""
+        statement = number_of_jobs(wanted)
+        counts = dict.fromkeys(UserState, 0)
+        for state, number in self.database.read(lambda it: it.execute(statement).all()):
+            counts[UserState(state)] = int(number)
+        return counts
+
+    def job(self, job_id: str) -> BoardJob | None:
+        """The job with this id; None: the board has not heard of it."""
+        statement = select(schema.jobs).where(schema.jobs.c.job_id == job_id)
+        row = self.database.read(lambda it: it.execute(statement).first())
+        return None if row is None else rows.job_from(row)
+
+    def attempts(self, job_id: str) -> tuple[BoardAttempt, ...]:
+        """The runs of a job, first to last."""
+        runs = schema.attempts.c
+        statement = (
+            select(schema.attempts)
+            .where(runs.job_id == job_id)
+            .order_by(runs.attempt, runs.restart)
+        )
+        found = self.database.read(lambda it: it.execute(statement).all())
+        return tuple(map(rows.attempt_from, found))
+
+    def events(self, job_id: str) -> tuple[CloudEvent, ...]:
+        """What was told of a job, in the order in which it happened; no progress."""
+        events = schema.events.c
+        statement = (
+            select(events.body)
+            .where(events.job_id == job_id)
+            .order_by(events.sequence, events.at, events.event_id)
+        )
+        bodies = self.database.read(lambda it: it.scalars(statement).all())
+        return tuple(decode(it.encode()) for it in bodies)
+
+    def sites(self) -> tuple[BoardSite, ...]:
+        """The sites that were heard of, by name."""
+        statement = select(schema.sites).order_by(schema.sites.c.name)
+        found = self.database.read(lambda it: it.execute(statement).all())
+        return tuple(map(rows.site_from, found))
+
+    def record(self, events: Sequence[CloudEvent]) -> int:
+        """Take in events, in any order; how many were new. All or none of them is there after."""
+        return self.database.write(lambda it: writing.write_events(it, events))
+
+    def prune(self, before: datetime) -> int:
+        """Forget jobs that were over by then, and notices of that time; how many jobs.
+
+        Raises ValueError for a time without a time zone.
+        """
+        gone = 0
+        while number := self.database.write(
+            lambda it: writing.delete_jobs(it, over_before=before, limit=_DELETED_AT_ONCE)
+        ):
+            gone += number
+        self.database.write(lambda it: writing.delete_notices(it, before=before))
+        return gone

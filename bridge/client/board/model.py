@@ -1,0 +1,128 @@
+"""What the board knows, as frozen data: what pages show."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.core.lifecycle import EventKind, Phase
+from bridge.core.user_state import UserState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardJob:
+    """A job as its newest event left it. Times are aware and in UTC; None and "" are not known."""
+
+    job_id: str
+    site: str
+    state: UserState
+    sequence: int
+    """The number of the newest event; 0 where there was only a rejection, or progress."""
+    last_event: EventKind
+    updated_at: datetime
+    """When the newest event happened."""
+    name: str = ""
+    kind: str = ""
+    """training, deployment or other."""
+    image: str = ""
+    user: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    request: Mapping[str, object] = field(default_factory=dict)
+    """All that the `accepted` event repeats of what was asked for."""
+    phase: Phase | None = None
+    """The bridge's finer word for the state."""
+    reason: str | None = None
+    """Why it failed, in one word; `rejected` where the bridge did not take it."""
+    detail: str | None = None
+    """The same in words for a person."""
+    pending_reason: str | None = None
+    """Why it waits, in Slurm's own word."""
+    attempt: int = 1
+    restart: int = 0
+    slurm_id: str | None = None
+    nodes: str | None = None
+    accepted_at: datetime | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    expected_start_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str | None = None
+    """The file on the site, as `stderr`."""
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardAttempt:
+    """One run of a job: each attempt, and each time that Slurm requeued it."""
+
+    job_id: str
+    attempt: int
+    restart: int
+    sequence: int
+    """The number of the newest event of this run."""
+    phase: Phase | None = None
+    reason: str | None = None
+    slurm_id: str | None = None
+    nodes: str | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSite:
+    """A site of which something was heard."""
+
+    name: str
+    heard_at: datetime
+    """When the newest event from there happened."""
+    is_reachable: bool = True
+    """Whether the site's bridge reaches its scheduler, as far as it has said."""
+    detail: str | None = None
+    changed_at: datetime | None = None
+    """Since when it is so; None: it never said anything of it."""
+
+
+class JobSort(StrEnum):
+    """What a page of jobs is sorted by."""
+
+    ACCEPTED = "accepted_at"
+    UPDATED = "updated_at"
+    STARTED = "started_at"
+    ENDED = "ended_at"
+    NAME = "name"
+    STATE = "state"
+    SITE = "site"
+    USER = "user"
+    KIND = "kind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs a page shows: those that fit every condition. Empty conditions fit all."""
+
+    sites: Collection[str] = ()
+    states: Collection[UserState] = ()
+    kinds: Collection[str] = ()
+    users: Collection[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Each label must be there with this value."""
+    text: str = ""
+    """Part of the name, the job's id or the image; letters' case does not matter (ASCII)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Some of the jobs that fit."""
+
+    jobs: tuple[BoardJob, ...]
+    total: int
+    """How many fit in all."""
+    following: str | None
+    """The cursor of the page after this one; None: this is the last."""

@@ -1,0 +1,93 @@
+"""Between the board's data and its tables' rows."""
+
+import json
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Row, Table
+
+from bridge.client.board import schema
+from bridge.client.board.model import BoardAttempt, BoardJob, BoardSite
+from bridge.core.lifecycle import EventKind, Phase
+from bridge.core.user_state import UserState
+from bridge.wire.event import CloudEvent
+
+
+def job_row(job: BoardJob) -> dict[str, Any]:
+    """A row of `jobs`."""
+    return {**_row(schema.jobs, job), "request": json.dumps(job.request)}
+
+
+def job_from(row: Row[Any]) -> BoardJob:
+    """The job in a row of `jobs`."""
+    values = dict(row._mapping)  # noqa: SLF001  # the documented name
+    request = json.loads(values.pop("request"))
+    phase = values.pop("phase")
+    return BoardJob(
+        **{
+            **values,
+            "state": UserState(values["state"]),
+            "last_event": EventKind(values["last_event"]),
+        },
+        phase=phase and Phase(phase),
+        request=request,
+        labels=request.get("labels", {}),
+    )
+
+
+def label_rows(job: BoardJob) -> list[dict[str, str]]:
+    """The rows of `labels`."""
+    return [
+        {"job_id": job.job_id, "key": _clean(key), "value": _clean(value)}
+        for key, value in job.labels.items()
+    ]
+
+
+def attempt_row(attempt: BoardAttempt) -> dict[str, Any]:
+    """A row of `attempts`."""
+    return _row(schema.attempts, attempt)
+
+
+def attempt_from(row: Row[Any]) -> BoardAttempt:
+    """The run in a row of `attempts`."""
+    values = dict(row._mapping)  # noqa: SLF001
+    phase = values.pop("phase")
+    return BoardAttempt(**values, phase=phase and Phase(phase))
+
+
+def site_row(site: BoardSite) -> dict[str, Any]:
+    """A row of `sites`."""
+    return {**_row(schema.sites, site), "is_reachable": int(site.is_reachable)}
+
+
+def site_from(row: Row[Any]) -> BoardSite:
+    """The site in a row of `sites`."""
+    values = dict(row._mapping)  # noqa: SLF001
+    return BoardSite(**{**values, "is_reachable": bool(values["is_reachable"])})
+
+
+def event_row(event: CloudEvent) -> dict[str, Any]:
+    """A row of `events`."""
+    return {
+        "event_id": _clean(event.id),
+        "job_id": event.data.job_id,
+        "site": _clean(event.data.site),
+        "sequence": event.data.sequence,
+        "at": event.time,
+        "body": event.model_dump_json(exclude_defaults=True),
+    }
+
+
+def _row(table: Table, data: object) -> dict[str, Any]:
+    return {it.name: _plain(getattr(data, it.name)) for it in table.columns}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _clean(text: str) -> str:
+    """Without the one character that PostgreSQL cannot store."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

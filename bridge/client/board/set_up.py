@@ -1,0 +1,65 @@
+"""Brings a database to this version's tables."""
+
+from sqlalchemy import Engine, insert, inspect, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from bridge.client.board import schema
+from bridge.client.board.writing import draw
+from bridge.core.errors import ConfigurationError, Problem
+from bridge.wire.event import decode
+
+_TRIES = 5
+_DRAWN_AT_ONCE = 1_000
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Make the tables, or draw those of another version anew from the events.
+
+    Raises ConfigurationError where a newer bridge has made them.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            with engine.begin() as connection:
+                _bring_up_to_date(connection)
+        except DBAPIError:  # somebody else does the same just now
+            if not left:
+                raise
+        else:
+            return
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    if not inspect(connection).has_table(schema.board.name):
+        schema.metadata.create_all(connection, checkfirst=False)
+        first = insert(schema.board).values(
+            only=1, version=schema.VERSION, revision=0, kept_until=None
+        )
+        connection.execute(first)
+        return
+    version = connection.scalar(select(schema.board.c.version)) or 0
+    if version > schema.VERSION:
+        what = (
+            f"made by a newer bridge, as version {version}; this one reads versions up to "
+            f"{schema.VERSION}: install the newer bridge, or name another database"
+        )
+        raise ConfigurationError(Problem(where="board", what=what))
+    if version < schema.VERSION:
+        connection.execute(update(schema.board).values(version=schema.VERSION))
+        schema.metadata.drop_all(connection, tables=schema.DRAWN)
+        schema.metadata.create_all(connection)
+        _draw_all(connection)
+
+
+def _draw_all(connection: Connection) -> None:
+    """Everything anew from the events, some at a time."""
+    column = schema.events.c
+    last = ""
+    while bodies := connection.execute(
+        select(column.event_id, column.body)
+        .where(column.event_id > last)
+        .order_by(column.event_id)
+        .limit(_DRAWN_AT_ONCE)
+    ).all():
+        draw(connection, [decode(it.body.encode()) for it in bodies])
+        last = bodies[-1].event_id

@@ -1,0 +1,205 @@
+"""Statements that write what events tell. All within the caller's transaction."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, insert, select, update
+
+from bridge.client.board import rows, schema
+from bridge.client.board.fold import fold_attempt, fold_job, fold_site
+from bridge.client.board.model import BoardJob
+from bridge.core.user_state import OVER
+from bridge.wire.event import CloudEvent
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+Tally = tuple[str, str, str, str]
+
+_AT_ONCE = 500
+"""How many values a statement names; databases bound that."""
+
+
+def write_events(connection: Connection, events: Sequence[CloudEvent]) -> int:
+    """Record the events that are not there yet, and what they change; how many these were."""
+    fresh = _fresh(connection, events)
+    if fresh:
+        connection.execute(insert(schema.events), [rows.event_row(it) for it in fresh])
+        draw(connection, fresh)
+    return len(fresh)
+
+
+def draw(connection: Connection, events: Sequence[CloudEvent]) -> None:
+    """Let the events change everything but `events` itself."""
+    _draw_jobs(connection, events)
+    _draw_attempts(connection, events)
+    _draw_sites(connection, events)
+
+
+def delete_jobs(connection: Connection, *, over_before: datetime, limit: int) -> int:
+    """Forget up to so many jobs that were over by then, and all of theirs; how many these were."""
+    states = sorted(it.value for it in OVER)
+    old = connection.execute(
+        select(schema.jobs)
+        .where(schema.jobs.c.updated_at < over_before, schema.jobs.c.state.in_(states))
+        .order_by(schema.jobs.c.updated_at)
+        .limit(limit)
+    )
+    gone = [rows.job_from(it) for it in old]
+    for ids in _batches([it.job_id for it in gone]):
+        for table in (schema.events, schema.labels, schema.attempts, schema.jobs):
+            connection.execute(delete(table).where(table.c.job_id.in_(ids)))
+    _count(connection, {}, {it.job_id: it for it in gone})
+    return len(gone)
+
+
+def delete_notices(connection: Connection, *, before: datetime) -> None:
+    """Forget events of that time that are of no job."""
+    events = schema.events
+    connection.execute(delete(events).where(events.c.at < before, events.c.job_id.is_(None)))
+
+
+def _fresh(connection: Connection, events: Sequence[CloudEvent]) -> list[CloudEvent]:
+    by_id = {it.id: it for it in events}
+    column = schema.events.c.event_id
+    for ids in _batches(list(by_id)):
+        for known in connection.scalars(select(column).where(column.in_(ids))):
+            del by_id[known]
+    return list(by_id.values())
+
+
+def _draw_jobs(connection: Connection, events: Sequence[CloudEvent]) -> None:
+    ids = {it.data.job_id for it in events if it.data.job_id is not None}
+    known = _load(
+        connection, schema.jobs, "job_id", ids, read=rows.job_from, key_of=lambda it: it.job_id
+    )
+    jobs = _folded(known, events, lambda it: it.data.job_id, fold_job)
+    changed = {key: it for key, it in jobs.items() if it is not known.get(key)}
+    _save(connection, schema.jobs, known, {key: rows.job_row(it) for key, it in changed.items()})
+    labelled = [it for it in changed.values() if it.labels]
+    fresh = [it for it in labelled if not (it.job_id in known and known[it.job_id].labels)]
+    if label_rows := [row for it in fresh for row in rows.label_rows(it)]:
+        connection.execute(insert(schema.labels), label_rows)
+    _count(connection, changed, {key: it for key, it in known.items() if key in changed})
+
+
+def _draw_attempts(connection: Connection, events: Sequence[CloudEvent]) -> None:
+    ids = {it.data.job_id for it in events if it.data.job_id is not None}
+    known = _load(
+        connection,
+        schema.attempts,
+        "job_id",
+        ids,
+        read=rows.attempt_from,
+        key_of=lambda it: (it.job_id, it.attempt, it.restart),
+    )
+    runs = _folded(
+        known,
+        events,
+        lambda it: (it.data.job_id or "", it.data.attempt or 0, it.data.restart or 0),
+        fold_attempt,
+    )
+    changed = {key: rows.attempt_row(it) for key, it in runs.items() if it is not known.get(key)}
+    _save(connection, schema.attempts, known, changed)
+
+
+def _draw_sites(connection: Connection, events: Sequence[CloudEvent]) -> None:
+    names = {it.data.site for it in events}
+    known = _load(
+        connection, schema.sites, "name", names, read=rows.site_from, key_of=lambda it: it.name
+    )
+    sites = _folded(known, events, lambda it: it.data.site, fold_site)
+    changed = {key: rows.site_row(it) for key, it in sites.items() if it != known.get(key)}
+    _save(connection, schema.sites, known, changed)
+
+
+def _folded(
+    known: Mapping[Key, Item],
+    events: Iterable[CloudEvent],
+    key_of: Callable[[CloudEvent], Key | None],
+    fold: Callable[[Item | None, CloudEvent], Item | None],
+) -> dict[Key, Item]:
+    folded = dict(known)
+    for event in events:
+        key = key_of(event)
+        if key is None:
+            continue
+        item = fold(folded.get(key), event)
+        if item is not None:
+            folded[key] = item
+    return folded
+
+
+def _load(
+    connection: Connection,
+    table: Table,
+    column: str,
+    values: Collection[str],
+    *,
+    read: Callable[[Row[Any]], Item],
+    key_of: Callable[[Item], Key],
+) -> dict[Key, Item]:
+    found = {}
+    for some in _batches(sorted(values)):
+        for row in connection.execute(select(table).where(table.c[column].in_(some))):
+            item = read(row)
+            found[key_of(item)] = item
+    return found
+
+
+def _save(
+    connection: Connection,
+    table: Table,
+    known: Mapping[Key, object],
+    changed: Mapping[Key, Mapping[str, Any]],
+) -> None:
+    """Insert what is new and update what is not."""
+    new = [it for key, it in changed.items() if key not in known]
+    if new:
+        connection.execute(insert(table), new)
+    old = [
+        {**it, **{f"old_{column.name}": it[column.name] for column in table.primary_key}}
+        for key, it in changed.items()
+        if key in known
+    ]
+    if old:
+        is_it = and_(*(it == bindparam(f"old_{it.name}") for it in table.primary_key))
+        values: dict[str, Any] = {
+            it.name: bindparam(it.name) for it in table.c if not it.primary_key
+        }
+        connection.execute(update(table).where(is_it).values(values), old)
+
+
+def _count(
+    connection: Connection, now: Mapping[str, BoardJob], before: Mapping[str, BoardJob]
+) -> None:
+    """Keep `tallies` what a count of all jobs would be."""
+    change = Counter(map(_tally, now.values()))
+    change.subtract(map(_tally, before.values()))
+    table = schema.tallies
+    for (site, user, kind, state), number in change.items():
+        if not number:
+            continue
+        is_it = and_(
+            table.c.site == site,
+            table.c.user == user,
+            table.c.kind == kind,
+            table.c.state == state,
+        )
+        counted = connection.execute(
+            update(table).where(is_it).values(count=table.c.count + number)
+        )
+        if not counted.rowcount:
+            connection.execute(
+                insert(table).values(site=site, user=user, kind=kind, state=state, count=number)
+            )
+
+
+def _tally(job: BoardJob) -> Tally:
+    row = rows.job_row(job)
+    return row["site"], row["user"], row["kind"], row["state"]
+
+
+def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

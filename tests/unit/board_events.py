@@ -1,0 +1,33 @@
+"""Stories of jobs as the status events that a board gets."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from unit.builders import Story, job_spec, site
+from unit.house import job_id
+
+from bridge.core.job import JobId, JobSpec
+from bridge.core.lifecycle import Event
+from bridge.core.site import Site
+from bridge.wire.event import CloudEvent, decode, encode
+
+SITE = site()
+
+
+def told(
+    story: Story, number: int = 1, *, site_name: str = "testbed", later: float = 0, **asked: object
+) -> list[CloudEvent]:
+    """All that a story tells, as of the job with this number, so many minutes later."""
+    the_site = replace(SITE, name=site_name)
+    spec = job_spec(job_id=job_id(number), **asked)
+    delay = timedelta(minutes=later)
+    return [_told(it, job_id(number), the_site, spec, delay) for it in story.events]
+
+
+def _told(
+    event: Event, its_id: JobId, its_site: Site, spec: JobSpec, delay: timedelta
+) -> CloudEvent:
+    job = replace(event.job, job_id=its_id, accepted_at=event.job.accepted_at + delay)
+    moved = replace(event, at=event.at + delay, job=job)
+    is_first = event.job.sequence == 1
+    return decode(encode(moved, its_site, spec if is_first else None).body)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import (
 )
 
 from bridge.client.board import schema
-from bridge.client.board.set_up import bring_up_to_date
+from bridge.client.board.set_up import WRITES, bring_up_to_date, writing
 from bridge.core.errors import ConfigurationError, Problem, UnavailableError
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Database:
 
         Raises UnavailableError.
         """
-        with _failures(self._url), self._engine().begin() as connection:
+        with _failures(self._url), writing(self._engine()) as connection:
             # Waits for all other writers; the revision tells pages that something has changed.
             revision = schema.board.c.revision
             connection.execute(update(schema.board).values(revision=revision + 1))
@@ -136,7 +136,6 @@ def _prepare_sqlite(connection: object, _record: object) -> None:
     connection.isolation_level = None  # type: ignore[attr-defined]
     for pragma in (
         f"busy_timeout = {_BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
         # What a power cut takes from the board is read again from the events.
         "synchronous = NORMAL",
     ):
@@ -144,7 +143,9 @@ def _prepare_sqlite(connection: object, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    # Who reads first and writes then is refused without waiting when another one wrote between.
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager

@@ -1,5 +1,9 @@
 """Brings a database to this version's tables."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Engine, insert, inspect, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -9,8 +13,19 @@ from bridge.client.board.writing import draw
 from bridge.core.errors import ConfigurationError, Problem
 from bridge.wire.event import decode
 
-_TRIES = 5
+WRITES = "bridge_writes"
+"""The execution option of a transaction that is to write."""
+
+_TRIES = 100
+_PAUSE_S = 0.05
 _DRAWN_AT_ONCE = 1_000
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes."""
+    with engine.execution_options(**{WRITES: True}).begin() as connection:
+        yield connection
 
 
 def bring_up_to_date(engine: Engine) -> None:
@@ -20,13 +35,24 @@ def bring_up_to_date(engine: Engine) -> None:
     """
     for left in reversed(range(_TRIES)):
         try:
-            with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                _let_readers_be(engine)
+            with writing(engine) as connection:
                 _bring_up_to_date(connection)
         except DBAPIError:  # somebody else does the same just now
             if not left:
                 raise
+            time.sleep(_PAUSE_S)
         else:
             return
+
+
+def _let_readers_be(engine: Engine) -> None:
+    """Readers do not wait for the writer, nor it for them; kept in the file (sqlite.org/wal)."""
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("PRAGMA journal_mode = WAL")
 
 
 def _bring_up_to_date(connection: Connection) -> None:

@@ -40,6 +40,7 @@ def look(settings: SiteSettings) -> Iterator[Finding]:
             yield from machine.folders()
             yield from machine.runtime()
             yield from machine.images()
+            yield from machine.secrets()
             yield from _scripts(settings, runner, machine)
     except ConfigurationError as error:
         yield wrong(subject, str(error), "correct the site's file")

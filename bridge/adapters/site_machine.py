@@ -131,6 +131,16 @@ class MachineExamination:
             else:
                 yield wrong(subject, f"{folder} may not be written", f"chown {folder}")
 
+    def secrets(self) -> Iterator[Finding]:
+        """Whether the user whose jobs are submitted can read what they may have."""
+        for secret in self._site.secrets:
+            subject = f"secret {secret.reference}"
+            if self._holds("-r", secret.file):
+                yield ok(subject, f"{secret.file} can be read")
+            else:
+                words = f"{secret.file} is not there, or cannot be read"
+                yield note(subject, words, "the nodes may have it: jobs that want it end there")
+
     def script(self, text: str) -> Finding:
         """Whether bash can read a script of the site, its `setup` included."""
         answer = self._run("bash", "-n", stdin=text)

@@ -132,6 +132,8 @@ class JobSpec:
     command: Command
     parameters: Parameters | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Variables and the site's own names for what they are to hold."""
     mounts: tuple[Mount, ...] = ()
     resources: Resources = Resources()
     priority: int = 0

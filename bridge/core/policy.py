@@ -74,6 +74,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
     return (
         *_user_problems(spec, site),
         *_image_problems(spec, site),
+        *_secret_problems(spec, site),
         *_mount_problems(spec, site),
         *place(spec.resources, site).problems,
         *_priority_problems(spec, site),
@@ -83,12 +84,29 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
 
 
 def _user_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
-    if not site.users or any(fnmatchcase(spec.user or "", it) for it in site.users):
+    if _is_one_of(site.users, spec.user):
         return
     if spec.user is None:
         yield Problem(where="user", what=f"missing: {site.name} wants to know whose job it is")
     else:
         yield Problem(where="user", what=f"{spec.user!r} may not run jobs at {site.name}")
+
+
+def _is_one_of(patterns: Sequence[str], user: str | None) -> bool:
+    """Whether these are the words for everybody, or for this user too."""
+    return not patterns or any(fnmatchcase(user or "", it) for it in patterns)
+
+
+def _secret_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    offered = [it.reference for it in site.secrets if _is_one_of(it.users, spec.user)]
+    for name, reference in spec.secrets:
+        if reference not in offered:
+            accepted = ", ".join(offered) or "none"
+            yield Problem(
+                where=f"secrets.{name}",
+                what=f"{reference!r} is no secret that this job may have at {site.name}; "
+                f"accepted: {accepted}",
+            )
 
 
 def _image_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:

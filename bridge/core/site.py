@@ -151,6 +151,18 @@ class ContainerRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A file of the site whose content jobs may have in their environment."""
+
+    reference: str
+    """What jobs call it."""
+    file: str
+    """Where the nodes see it."""
+    users: tuple[str, ...] = ()
+    """Patterns as in fnmatch(3) of whose jobs; none means everybody's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """One Slurm site, as the site's administrator describes it."""
 
@@ -166,6 +178,7 @@ class Site:
     environment: tuple[tuple[str, str], ...] = ()
     users: tuple[str, ...] = ()
     """Patterns as in fnmatch(3) of who may run jobs; none means everybody."""
+    secrets: tuple[Secret, ...] = ()
     most_attempts: int = 5
     """How often a failing job may be tried in all."""
     setup: tuple[str, ...] = ()

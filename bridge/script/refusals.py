@@ -11,6 +11,7 @@ from bridge.core.site import WITHOUT_CONTAINER, Site, job_folder
 from bridge.script.launcher import launcher
 from bridge.script.parameters import parameters_mount
 from bridge.script.runtimes import MANNERS
+from bridge.script.secrets import unknown_secrets
 from bridge.script.words import directive, gpu_type, program_word
 
 _T = TypeVar("_T")
@@ -26,6 +27,7 @@ def refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
         yield from _lone_colons(spec)
     yield from _image_refusals(spec, site)
     yield from _environment_refusals(spec, site)
+    yield from _secret_refusals(spec, site)
     yield from _mount_refusals(spec, site)
     yield from _parameters_refusals(spec, site)
     if spec.resources.gpu_type is not None:
@@ -90,25 +92,39 @@ def _image_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
 
 
 def _environment_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
-    runtime = site.containers.runtime
-    taken = MANNERS[runtime].taken
     for name, value in spec.environment:
         where = f"env.{name}"
-        if not _NAME.fullmatch(name):
-            yield Problem(where=where, what="a name of letters, digits and underscores is wanted")
-        elif name.startswith("BRIDGE_"):
-            yield Problem(where=where, what="names that begin with BRIDGE_ are the bridge's own")
-        elif taken is not None and taken.fullmatch(name):
-            yield Problem(
-                where=where,
-                what=f"{runtime} cannot be told this one; set it inside the command, "
-                f"as in sh -c 'export {name}=...; ...'",
-            )
-        else:
+        problems = list(_name_refusals(where, name, site))
+        yield from problems
+        if not problems:
             # The longest form it takes on the way is SINGULARITYENV_<name>=<value>.
             yield from _tried(
                 where, lambda text: program_word(f"SINGULARITYENV_{text}"), f"{name}={value}"
             )
+
+
+def _name_refusals(where: str, name: str, site: Site) -> Iterator[Problem]:
+    runtime = site.containers.runtime
+    taken = MANNERS[runtime].taken
+    if not _NAME.fullmatch(name):
+        yield Problem(where=where, what="a name of letters, digits and underscores is wanted")
+    elif name.startswith("BRIDGE_"):
+        yield Problem(where=where, what="names that begin with BRIDGE_ are the bridge's own")
+    elif taken is not None and taken.fullmatch(name):
+        yield Problem(
+            where=where,
+            what=f"{runtime} cannot be told this one; set it inside the command, "
+            f"as in sh -c 'export {name}=...; ...'",
+        )
+
+
+def _secret_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    variables = dict(spec.environment)
+    for name, _ in spec.secrets:
+        yield from _name_refusals(f"secrets.{name}", name, site)
+        if name in variables:
+            yield Problem(where=f"secrets.{name}", what="env has a variable of this name too")
+    yield from unknown_secrets(spec, site)
 
 
 def _mount_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:

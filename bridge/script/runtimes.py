@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from bridge.core.job import Mount
@@ -31,6 +31,10 @@ class Manners:
     """Variables that the runtime sets itself, adds to or takes away."""
     mounts_files: bool = False
     """Whether a single file can be mounted, at a place that the image need not have."""
+    variable_prefix: str = "BRIDGE_SECRET_"
+    """What the script puts before the name of a variable that holds a secret."""
+    reveals: bool = True
+    """Whether the job's command is to be told of these by their own names, by a shell inside."""
     hidden: tuple[str, ...] = _NEVER_MOUNTED_OVER
     """Folders of the container where nothing can be mounted."""
     shown: tuple[str, ...] = ()
@@ -51,6 +55,8 @@ class Manners:
 _APPTAINER = Manners(
     mount=bind,
     mounts_files=True,
+    variable_prefix="APPTAINERENV_",
+    reveals=False,
     taken=re.compile(
         r"(APPTAINER|SINGULARITY)_.*|HOME|LD_LIBRARY_PATH|PROMPT_COMMAND|(PRE|AP)PEND_PATH"
         r"|E?UID|GID"
@@ -78,7 +84,7 @@ _WITHOUT_CONTAINER = Manners(mount=no_mount, hidden=(), hidden_itself=())
 
 MANNERS: Mapping[Runtime, Manners] = {
     Runtime.APPTAINER: _APPTAINER,
-    Runtime.SINGULARITY: _APPTAINER,
+    Runtime.SINGULARITY: replace(_APPTAINER, variable_prefix="SINGULARITYENV_"),
     Runtime.SHIFTER: _SHIFTER,
     Runtime.PODMAN_HPC: Manners(mount=bind, mounts_files=True),
     Runtime.CHARLIECLOUD: _CHARLIECLOUD,

@@ -38,6 +38,7 @@ def report_contradictions(model: SiteFile, document: Document) -> None:
     _report_polling(model, document)
     _report_walltimes(model, document)
     _report_priorities(model, document)
+    _report_secrets(model, document)
     if model.templates is not None and not Path(model.templates).is_dir():
         document.report(("templates",), f"there is no folder {model.templates}")
 
@@ -78,6 +79,21 @@ def _report_priorities(model: SiteFile, document: Document) -> None:
         if read_option(text).name == "nice":
             document.report(
                 ("directives", index), f"{text}: jobs say it themselves, within choices"
+            )
+
+
+def _report_secrets(model: SiteFile, document: Document) -> None:
+    containers = model.containers
+    seen = (model.work_root, *containers.visible, *(it.path for it in containers.bind_roots))
+    for name, secret in model.secrets.items():
+        for root in seen:
+            if PurePosixPath(secret.file).is_relative_to(root):
+                document.report(("secrets", name, "file"), f"jobs can see what is in {root}")
+        if secret.users and containers.runtime in WITHOUT_CONTAINER:
+            document.report(
+                ("secrets", name, "users"),
+                f"has no effect with runtime: {containers.runtime}, whose jobs can read every file "
+                "that the user can",
             )
 
 

@@ -12,6 +12,7 @@ from bridge.sites.fields import (
     Line,
     PlainPath,
     ProfileName,
+    SecretReference,
     SiteName,
     Text,
 )
@@ -21,6 +22,7 @@ from bridge.sites.offer import (
     LimitsSection,
     ProfileSection,
     RetrySection,
+    SecretSection,
 )
 from bridge.sites.running import BrokerSection, JournalSection, PollingSection
 from bridge.sites.scheduling import SchedulerSection
@@ -62,6 +64,7 @@ class SiteFile(Section):
         "who may send",
     )
     profiles: dict[ProfileName, ProfileSection] = Field(default_factory=dict)
+    secrets: dict[SecretReference, SecretSection] = Field(default_factory=dict)
     environment: dict[EnvironmentName, Text] = Field(
         default_factory=dict,
         description="exported in the job's script, outside the container",

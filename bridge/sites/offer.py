@@ -7,6 +7,7 @@ from pydantic import Field
 from bridge.core.retry import RetryPolicy
 from bridge.sites.containers import GpuFlag
 from bridge.sites.fields import (
+    AbsolutePath,
     Attempts,
     Count,
     Duration,
@@ -14,6 +15,7 @@ from bridge.sites.fields import (
     GpuCount,
     GpuType,
     HighPriority,
+    Line,
     LowPriority,
     Memory,
     RetryableReason,
@@ -97,6 +99,21 @@ class ProfileSection(Section):
     )
     only_by_name: Switch = Field(
         default=False, description="whether it is only for jobs that name it"
+    )
+
+
+class SecretSection(Section):
+    """A file of the site whose content jobs may have in a variable, without its last line break.
+
+    A job names it in `secrets`. Its script reads the file on the node, as the user whose jobs the
+    bridge submits; nobody else should be able to read it.
+    """
+
+    file: AbsolutePath = Field(description="where the nodes see it, out of every job's sight")
+    users: list[Line] = Field(
+        default_factory=list,
+        description="patterns as in fnmatch(3): whose jobs may have it, as the job's `user` says; "
+        "none for everybody's",
     )
 
 

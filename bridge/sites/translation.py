@@ -16,6 +16,7 @@ from bridge.core.site import (
     ContainerRules,
     Limits,
     Profile,
+    Secret,
     Site,
     SlurmDefaults,
 )
@@ -130,6 +131,10 @@ def _site(model: SiteFile) -> Site:
         limits=_limits(model.limits),
         profiles=tuple(_profile(name, it) for name, it in model.profiles.items()),
         users=tuple(model.users),
+        secrets=tuple(
+            Secret(reference=name, file=it.file, users=tuple(it.users))
+            for name, it in model.secrets.items()
+        ),
         environment=tuple(model.environment.items()),
         setup=tuple(model.setup.splitlines()),
         directives=tuple(model.directives),

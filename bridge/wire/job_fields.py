@@ -40,6 +40,7 @@ def _absolute_path(text: str) -> str:
 _SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
 _PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$"
 IMAGE = r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$"
 _GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
@@ -48,6 +49,7 @@ ACCEPTED: Mapping[str, str] = {
     _GPU_TYPE: "a letter is wanted, then letters, digits and any of _.-",
     _PROFILE_NAME: "a small letter or digit is wanted, then small letters, digits, _ and -",
     _ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
+    _REFERENCE: "a letter or digit is wanted, then letters, digits and any of _.-",
     _NAME: "a letter or digit is wanted, then letters, digits, spaces and any of ._,:+@()/=-"
     " (no accents)",
     IMAGE: "an image's name or path is wanted: a letter, digit or / first, then letters, digits"
@@ -60,6 +62,7 @@ SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
 ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]
 GpuType = Annotated[str, Field(pattern=_GPU_TYPE, max_length=100)]
 Priority = Annotated[int, Field(ge=-LARGEST_NICE, le=LARGEST_NICE)]
+SecretReference = Annotated[str, Field(pattern=_REFERENCE, max_length=100)]
 EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
 Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
 RetryableReason = Annotated[

@@ -24,6 +24,7 @@ from bridge.wire.job_fields import (
     Priority,
     ProfileName,
     RetryableReason,
+    SecretReference,
     SlurmWord,
     Text,
     checked_by,
@@ -157,6 +158,12 @@ class JobMessage(_Model):
     )
     env: dict[EnvironmentName, Text] = Field(
         default_factory=dict, description="environment variables in the container"
+    )
+    secrets: dict[EnvironmentName, SecretReference] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="variables that hold secrets, and the names under which the site keeps these; "
+        "what they hold stands in no message, script, log or command line",
     )
     mounts: list[MountMessage] = Field(
         default_factory=list, max_length=100, description="what else the container sees"

@@ -86,6 +86,7 @@ def _spec(message: JobMessage) -> JobSpec:
         else ArgumentList(arguments=tuple(command)),
         parameters=_parameters(message),
         environment=tuple(message.env.items()),
+        secrets=tuple(message.secrets.items()),
         mounts=tuple(
             Mount(source=it.source, target=it.target, read_only=it.read_only)
             for it in message.mounts

@@ -32,7 +32,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.settings import SiteSettings
-from bridge.core.site import WITHOUT_CONTAINER, Runtime, Site, job_folder
+from bridge.core.site import WITHOUT_CONTAINER, Runtime, Secret, Site, job_folder
 from bridge.script import render
 
 STAND_IN = """\
@@ -82,10 +82,16 @@ def mounts(paths: st.SearchStrategy[str]) -> st.SearchStrategy[list[Mount]]:
 @st.composite
 def jobs(draw: st.DrawFn) -> JobSpec:
     """Jobs whose free text is anything, and of which one field at most can make them refused."""
-    wild = draw(st.sampled_from(["", "", "image", "command", "names", "mounts", "words", "params"]))
+    wild = draw(
+        st.sampled_from(
+            ["", "", "image", "command", "names", "mounts", "words", "params", "secrets"]
+        )
+    )
     variables = draw(st.dictionaries(sound_names, passable, max_size=3))
     if wild == "names":
         variables |= draw(st.dictionaries(hostile, hostile, max_size=2))
+    names = hostile if wild == "secrets" else sound_names.map(lambda it: f"S_{it}")
+    secrets = draw(st.dictionaries(names, st.sampled_from(sorted(SECRETS)), max_size=2))
     word = draw(hostile if wild == "words" else st.sampled_from([None, "gpu&hbm80g|(a*2)"]))
     gpus = draw(st.integers(0, 3))
     gpu_type = draw(hostile if wild == "words" else st.sampled_from([None, "a100"]))
@@ -105,6 +111,7 @@ def jobs(draw: st.DrawFn) -> JobSpec:
         command=draw(hostile_commands if wild == "command" else commands),
         parameters=draw(st.none() | parameters),
         environment=tuple(variables.items()),
+        secrets=tuple(secrets.items()),
         mounts=tuple(draw(mounts(hostile_paths if wild == "mounts" else sound_paths))),
         resources=Resources(qos=word, constraint=word, gpus=gpus, gpu_type=gpu_type),
         priority=draw(st.integers(-1000, 1000)),
@@ -123,6 +130,10 @@ class Run:
     stderr: str
 
 
+SECRETS = {"evil": "".join(EVIL).replace("\0", ""), "lines": "\na\n\nb\n", "empty": ""}
+"""The site's secrets, by the names that jobs know them by."""
+
+
 @contextmanager
 def site_in(folder: Path, of: SiteSettings) -> Iterator[SiteSettings]:
     """The site with its work root and programs in `folder`."""
@@ -133,8 +144,12 @@ def site_in(folder: Path, of: SiteSettings) -> Iterator[SiteSettings]:
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     containers = replace(of.site.containers, visible=())
+    secrets = tuple(Secret(reference=it, file=f"{folder}/{it} s'ecret") for it in SECRETS)
+    for it in secrets:
+        Path(it.file).write_text(f"{SECRETS[it.reference]}\n", encoding="utf-8", newline="")
     site = replace(
         of.site,
+        secrets=secrets,
         work_root=str(folder / "work"),
         environment=(("PATH", f"{programs}:/usr/bin:/bin"), ("RECORD", str(folder))),
         containers=containers,
@@ -234,6 +249,12 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
     command = expected_command(spec, site)
     pairs = [f"{name}={value}" for name, value in variables.items()]
     told = [f"--env={it}" for it in pairs]
+    if spec.secrets and runtime not in {Runtime.APPTAINER, Runtime.SINGULARITY}:
+        inside = "".join(
+            f'\nexport {it}="$BRIDGE_SECRET_{it}"\nunset -v BRIDGE_SECRET_{it}'
+            for it, _ in spec.secrets
+        )
+        command = ["sh", "-c", f'{inside}\nexec "$@"', "sh", *command]
     flag = [site.containers.gpu_flag] if spec.resources.gpus and site.containers.gpu_flag else []
     if runtime is Runtime.COMMAND:
         return ["env", "--", *pairs, *command]
@@ -256,13 +277,19 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
         quoted = {it: f"'{v}'" if v.startswith("'") else v for it, v in variables.items()}
         return [
             *("ch-run", "--private-tmp", f"--cd={folder}"),
-            *("--unset-env=*", "--env-no-expand", "--set-env", "--set-env=HOME=/tmp"),
+            *(
+                f"--unset-env={'!(BRIDGE_SECRET_*)' if spec.secrets else '*'}",
+                "--env-no-expand",
+                "--set-env",
+                "--set-env=HOME=/tmp",
+            ),
             *(f"--set-env={name}={value}" for name, value in quoted.items()),
             *(f"--bind={it.source}:{it.target}" for it in seen),
             *(spec.image, "--", *command),
         ]
     if runtime is Runtime.PODMAN_HPC:
         options = ["--rm", "--pull=never", "--entrypoint=", f"--workdir={folder}", *flag, *told]
+        options += [f"--env=BRIDGE_SECRET_{it}" for it, _ in spec.secrets]
         volumes = [f"--volume={it}" for it in binds[1::2]]
         return ["podman-hpc", "run", *options, *volumes, spec.image, *command]
     fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder, *flag]
@@ -347,8 +374,14 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
                 for name, value in done.environment.items()
                 if name.startswith(prefix)
             }
-            variables = {**own_environment(spec, site), **dict(spec.environment)}
+            secrets = {name: SECRETS[reference] for name, reference in spec.secrets}
+            variables = {**own_environment(spec, site), **dict(spec.environment), **secrets}
             assert told == {it.encode(): value.encode() for it, value in variables.items()}
+        else:
+            secret = {
+                it: done.environment[f"BRIDGE_SECRET_{it}".encode()] for it, _ in spec.secrets
+            }
+            assert secret == {it: SECRETS[name].encode() for it, name in spec.secrets}
         marks = {f"{JOB_ID}/attempt-1.0.{it}" for it in ("started", "ended")}
         spool = {f"spool/{JOB_ID}.1.0.{it}" for it in ("started", "ended")}
         claim = f"{JOB_ID}/attempt-1.claim"

@@ -16,7 +16,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.settings import SiteSettings
-from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, PullPolicy, Runtime
+from bridge.core.site import GPU_FLAGS, WITHOUT_CONTAINER, PullPolicy, Runtime, Secret
 from bridge.shipped import shipped
 from bridge.sites import load_site
 
@@ -103,6 +103,12 @@ def with_pull(settings: SiteSettings, folder: str, *images: str) -> SiteSettings
         settings.site.containers, images=images, pull=PullPolicy.IN_JOB, pull_folder=folder
     )
     return replace(settings, site=replace(settings.site, containers=containers))
+
+
+def with_secret(settings: SiteSettings) -> SiteSettings:
+    """The site with a secret for jobs."""
+    secrets = (Secret(reference="tiled", file="/testbed/vault/tiled"),)
+    return replace(settings, site=replace(settings.site, secrets=secrets))
 
 
 def training(image: str, mounted: str) -> JobSpec:

@@ -15,6 +15,7 @@ from bridge.core.site import (
     ContainerRules,
     Limits,
     Runtime,
+    Secret,
     Site,
     SlurmDefaults,
 )
@@ -285,3 +286,31 @@ def test_without_a_word_of_the_site_no_job_wishes_a_priority() -> None:
     assert admission_problems(job_spec(priority=0), site()) == ()
     [found] = admission_problems(job_spec(priority=-1), site())
     assert found.what == "-1 asked for, at testbed is accepted only 0: leave it out"
+
+
+KEEPS = site(
+    secrets=(
+        Secret(reference="key", file="/s/key"),
+        Secret(reference="adas", file="/s/adas", users=("ada", "*@lab")),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("user", "reference"), [(None, "key"), ("bob", "key"), ("ada", "adas"), ("x@lab", "adas")]
+)
+def test_a_secret_is_for_those_whom_the_site_names(user: str | None, reference: str) -> None:
+    spec = job_spec(secrets=(("TOKEN", reference),), user=user)
+    assert admission_problems(spec, KEEPS) == ()
+
+
+@pytest.mark.parametrize(("user", "reference"), [(None, "adas"), ("bob", "adas"), ("bob", "none")])
+def test_no_other_secret_can_be_had_and_nobody_hears_of_those_of_others(
+    user: str | None, reference: str
+) -> None:
+    [found] = admission_problems(job_spec(secrets=(("T", reference),), user=user), KEEPS)
+    assert str(found) == (
+        f"secrets.T: {reference!r} is no secret that this job may have at testbed; accepted: key"
+    )
+    [found] = admission_problems(job_spec(secrets=(("T", "x"),)), site())
+    assert found.what.endswith("accepted: none")

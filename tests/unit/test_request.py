@@ -56,6 +56,7 @@ def test_the_fullest_message_comes_through_with_every_field() -> None:
         params_as_argument=True,
         priority=-7,
         env={"B": "two words", "A": ""},
+        secrets={"TOKEN": "tiled-api-key", "_x": "7.b_c"},
         mounts=[{"source": "/data/in/", "target": "/in", "read_only": True}],
         resources={
             "nodes": 2, "tasks": 4, "cpus_per_task": 8, "gpus": 1, "memory": "16G",
@@ -75,6 +76,7 @@ def test_the_fullest_message_comes_through_with_every_field() -> None:
     )
     assert spec.priority == -7
     assert spec.environment == (("B", "two words"), ("A", ""))
+    assert spec.secrets == (("TOKEN", "tiled-api-key"), ("_x", "7.b_c"))
     assert spec.mounts == (Mount(source="/data/in", target="/in", read_only=True),)
     assert spec.resources == Resources(
         nodes=2, tasks=4, cpus_per_task=8, gpus=1, memory_mib=16 * 1024,
@@ -144,8 +146,8 @@ def test_params_as_deep_as_a_message_may_be_are_written() -> None:
 def test_the_fields_of_the_public_message_are_these() -> None:
     assert list(JobMessage.model_json_schema()["properties"]) == [
         "version", "job_id", "site", "name", "kind", "image", "command", "params",
-        "params_format", "params_path", "params_as_argument", "env", "mounts", "resources",
-        "priority", "labels", "user", "retry", "checkpoint",
+        "params_format", "params_path", "params_as_argument", "env", "secrets", "mounts",
+        "resources", "priority", "labels", "user", "retry", "checkpoint",
     ]  # fmt: skip
     assert list(MountMessage.model_json_schema()["properties"]) == ["source", "target", "read_only"]
     assert list(ResourcesMessage.model_json_schema()["properties"]) == [

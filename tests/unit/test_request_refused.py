@@ -222,11 +222,18 @@ def test_what_would_be_passed_over_in_silence_is_refused() -> None:
         ({"params_path": "params.yaml"}, "params_path"),
         ({"params_path": "/a/../b"}, "params_path"),
         ({"params_as_argument": "yes"}, "params_as_argument"),
+        ({"secrets": {"A": "../etc/shadow"}}, "secrets.A"),
+        ({"secrets": {"A": ""}}, "secrets.A"),
+        ({"secrets": {"A": {"file": "/x"}}}, "secrets.A"),
+        ({"secrets": {"A-B": "x"}}, "secrets.A-B"),
+        ({"secrets": ["x"]}, "secrets"),
         ({"priority": 1.5}, "priority"),
         ({"priority": 2**31}, "priority"),
         ({"resources": {"gpus": 1, "gpu_type": "a100:2"}}, "resources.gpu_type"),
         ({"resources": {"gpus": 1, "gpu_type": "4"}}, "resources.gpu_type"),
     ],
 )
-def test_odd_params_priorities_and_types_are_refused(fields: dict[str, object], where: str) -> None:
+def test_odd_params_secrets_priorities_and_types_are_refused(
+    fields: dict[str, object], where: str
+) -> None:
     assert problem(params={}, **fields).startswith(f"{where}: ")

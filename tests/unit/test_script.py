@@ -27,7 +27,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.settings import SiteSettings
-from bridge.core.site import Limits, Profile, Runtime
+from bridge.core.site import PULLED_TO_FILES, Limits, Profile, Runtime, Secret
 from bridge.script import job_files, render
 
 IMAGE = "/testbed/images/a.sif"
@@ -186,6 +186,49 @@ def test_parameters_are_not_mounted_just_anywhere(path: str, told: str) -> None:
     spec = replace(deployment(IMAGE), parameters=replace(PARAMETERS, path=path))
     [(where, what)] = problems(spec, shipped_site("testbed"))
     assert where == "params_path"
+    assert told in what
+
+
+def with_secrets(settings: SiteSettings, *secrets: Secret) -> SiteSettings:
+    return replace(settings, site=replace(settings.site, secrets=secrets))
+
+
+KEY = Secret(reference="key", file="/its/secret's")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "variable"),
+    [
+        (Runtime.APPTAINER, "APPTAINERENV_TOKEN"),
+        (Runtime.SINGULARITY, "SINGULARITYENV_TOKEN"),
+        *((it, "BRIDGE_SECRET_TOKEN") for it in Runtime if it not in PULLED_TO_FILES),
+    ],
+)
+def test_a_secret_is_read_by_the_script_as_it_runs(runtime: Runtime, variable: str) -> None:
+    settings = with_secrets(site_with(runtime), KEY)
+    spec = replace(deployment("docker:a/b:1"), secrets=(("TOKEN", "key"),))
+    script = lines(render(spec, settings, 1))
+    assert f"secret {variable} '/its/secret'\"'\"'s'" in script
+    reveals = [f'export TOKEN="${variable}"', f"unset -v {variable}", '    sh -c "$reveal" sh']
+    assert [it for it in script if it in reveals] == ([] if "ENV_" in variable else reveals)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "where", "told"),
+    [
+        ((("BRIDGE_X", "key"),), "secrets.BRIDGE_X", "the bridge's own"),
+        ((("LD_LIBRARY_PATH", "key"),), "secrets.LD_LIBRARY_PATH", "apptainer cannot be told"),
+        ((("A B", "key"),), "secrets.A B", "letters, digits and underscores"),
+        ((("SAME", "key"),), "secrets.SAME", "env has a variable of this name too"),
+        ((("TOKEN", "gone"),), "secrets.TOKEN", "testbed has no secret 'gone'"),
+    ],
+)
+def test_secrets_that_would_not_arrive_are_refused(
+    secrets: tuple[tuple[str, str], ...], where: str, told: str
+) -> None:
+    spec = replace(deployment(IMAGE), secrets=secrets, environment=(("SAME", "x"),))
+    [(found, what)] = problems(spec, with_secrets(shipped_site("testbed"), KEY))
+    assert found == where
     assert told in what
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from unit.script_jobs import (
     site_with,
     training,
     with_pull,
+    with_secret,
 )
 
 from bridge.core.job import JobSpec
@@ -37,22 +39,22 @@ NOT_OUR_MISTAKES = (
 
 SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
     "testbed": (
-        lambda: shipped_site("testbed"),
+        lambda: with_secret(shipped_site("testbed")),
         "/testbed/images/sklearn.sif",
         "/testbed/work/code",
     ),
     "testbed-singularity": (
-        lambda: site_with(Runtime.SINGULARITY),
+        lambda: with_secret(site_with(Runtime.SINGULARITY)),
         "/testbed/images/sklearn.sif",
         "/testbed/work/code",
     ),
     "testbed-podman-hpc": (
-        lambda: site_with(Runtime.PODMAN_HPC),
+        lambda: with_secret(site_with(Runtime.PODMAN_HPC)),
         "testbed/sklearn:1",
         "/testbed/work/code",
     ),
     "testbed-charliecloud": (
-        lambda: site_with(Runtime.CHARLIECLOUD),
+        lambda: with_secret(site_with(Runtime.CHARLIECLOUD)),
         "/testbed/images/sklearn",
         "/testbed/work/code",
     ),
@@ -66,10 +68,10 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
         "testbed/digits:1",
         "/testbed/work/code",
     ),
-    "testbed-command": (lambda: site_with(Runtime.COMMAND), "none", ""),
-    "testbed-conda": (lambda: site_with(Runtime.CONDA), "/testbed/envs/digits", ""),
+    "testbed-command": (lambda: with_secret(site_with(Runtime.COMMAND)), "none", ""),
+    "testbed-conda": (lambda: with_secret(site_with(Runtime.CONDA)), "/testbed/envs/digits", ""),
     "testbed-shifter": (
-        lambda: shipped_site("testbed-shifter"),
+        lambda: with_secret(shipped_site("testbed-shifter")),
         "docker:testbed/sklearn:1",
         "/testbed/work/code",
     ),
@@ -89,9 +91,11 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
 
 def jobs(site: str) -> dict[str, JobSpec]:
     _, image, mounted = SITES[site]
-    runtime = SITES[site][0]().site.containers.runtime
+    described = SITES[site][0]().site
+    secrets = (("TILED_API_KEY", "tiled"),) if described.secrets else ()
+    asked = replace(training(image, mounted), secrets=secrets)
     found = {
-        "training": fit_for(runtime, training(image, mounted)),
+        "training": fit_for(described.containers.runtime, asked),
         "deployment": deployment(image),
     }
     if site != "vaughan-als":  # which has one node only

@@ -15,7 +15,7 @@ from bridge.adapters.site_machine import MachineExamination
 from bridge.core.errors import UnavailableError
 from bridge.core.finding import Finding, Grade
 from bridge.core.settings import SchedulerKind, SiteSettings
-from bridge.core.site import Runtime
+from bridge.core.site import Runtime, Secret
 from bridge.ports import Completed
 from bridge.testing.clock import FakeClock
 from bridge.testing.runner import FakeRunner, completed
@@ -195,3 +195,15 @@ def test_a_look_takes_no_longer_than_its_commands_may() -> None:
     list(MachineExamination(runner, site(), FakeClock()).login())
     assert runner.commands[0].timeout <= timedelta(minutes=1)
     assert os.sep not in runner.commands[0].argv[0]
+
+
+def test_secrets_are_looked_at_where_commands_run(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    settings = site()
+    secrets = tuple(
+        Secret(reference=name, file=str(tmp_path / name)) for name in ("key", "not-there")
+    )
+    settings = replace(settings, site=replace(settings.site, secrets=secrets))
+    key, other = here(settings).secrets()
+    assert (key.subject, key.grade) == ("secret key", Grade.OK)
+    assert (other.subject, other.grade) == ("secret not-there", Grade.NOTE)

@@ -132,3 +132,38 @@ def test_priorities_and_types_that_will_not_do_are_told_why(
 
 def test_a_site_may_be_nice_for_all_where_jobs_may_not_choose(folder: Path) -> None:
     assert load(folder, SMALLEST + "directives: [--nice=50]\n").site.directives == ("--nice=50",)
+
+
+SECRETS = """\
+secrets:
+  key: {file: /secrets/key}
+  adas: {file: /secrets/adas, users: [ada, "*@lab"]}
+"""
+
+
+def test_secrets_arrive(folder: Path) -> None:
+    key, adas = load(folder, SMALLEST + SECRETS).site.secrets
+    assert (key.reference, key.file, key.users) == ("key", "/secrets/key", ())
+    assert (adas.reference, adas.file, adas.users) == ("adas", "/secrets/adas", ("ada", "*@lab"))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("/secrets/key", "/scratch/bridge/key", "jobs can see what is in /scratch/bridge"),
+        ("/secrets/key", "/data/key", "jobs can see what is in /data"),
+        ("/secrets/key", "/home/key", "jobs can see what is in /home"),
+        ("/secrets/key", "key", "an absolute path without '..' is wanted"),
+    ],
+)
+def test_a_secret_lies_out_of_every_jobs_sight(was: str, now: str, told: str, folder: Path) -> None:
+    shown = "apptainer\n  visible: [/home]\n  bind_roots: [{path: /data}]\n"
+    text = SMALLEST.replace("apptainer\n", shown) + SECRETS.replace(was, now)
+    [found] = mistakes(folder, text)
+    assert ": secrets.key.file: " in found
+    assert told in found
+
+
+def test_without_containers_no_secret_is_only_somebodys(folder: Path) -> None:
+    [found] = mistakes(folder, SMALLEST.replace("apptainer", "command") + SECRETS)
+    assert "secrets.adas.users: has no effect with runtime: command" in found

@@ -42,7 +42,7 @@ def missing(model: type[BaseModel], data: Any, place: str) -> list[str]:
             inner = data[name]
             if isinstance(inner, list):
                 [inner] = inner
-            elif name == "profiles":
+            elif name in {"profiles", "secrets"}:
                 [inner] = inner.values()
             if here != "profiles.limits":
                 found += missing(section, inner, f"{here}.")

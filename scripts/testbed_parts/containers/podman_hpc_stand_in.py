@@ -148,6 +148,9 @@ def _volume(text: str) -> str:
 
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
+    if not equals and name in os.environ:
+        # podman-run(1), --env: without a value it is that of the host.
+        equals, value = "=", os.environ[name]
     if not name or not equals or _NOT_FROM_APPTAINER.fullmatch(name):
         raise RefusedError(f"this stand-in cannot set {text!r}")
     return f"APPTAINERENV_{name}", value

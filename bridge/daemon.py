@@ -18,6 +18,7 @@ from bridge.flows.intake import Intake
 from bridge.flows.reach import Reachability
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
+from bridge.flows.release import Release
 from bridge.flows.submit import Submission
 from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
@@ -58,6 +59,7 @@ class Verbs:
 
     recorder: Recorder
     intake: Intake
+    release: Release
     submission: Submission
     watch: Watch
     sweep: Sweep
@@ -127,6 +129,7 @@ class Daemon:
         self._intake = Worker("intake", self._take_in)
         self._control = Worker("control", self._take_control)
         self._cancel = Worker("cancel", verbs.cancellation.cancel_waiting)
+        self._release = Worker("release", self._release_some, breath=_GATHER)
         self._submit = Worker("submit", self._submit_some)
         self._look = Worker("look", self._look_at_slurm)
         self._marks = Worker("marks", self._read_marks)
@@ -135,6 +138,7 @@ class Daemon:
         self._housekeeping = Worker("housekeeping", self._keep_house)
         self._lock = Worker("lock", self._hold_lock)
         verbs.recorder.notify(self._relay.wake)
+        verbs.recorder.notify(self._release.wake)
 
     def run(self, *, grace: timedelta = timedelta(seconds=20)) -> bool:
         """Work until SIGTERM, SIGINT or `stop`; whether all ended within the grace.
@@ -164,6 +168,7 @@ class Daemon:
             self._intake,
             self._control,
             self._cancel,
+            self._release,
             self._submit,
             self._look,
             self._marks,
@@ -192,6 +197,7 @@ class Daemon:
 
     def _take_in(self) -> timedelta:
         if self._inbox.empty_some():
+            self._release.wake()
             self._submit.wake()
             self._relay.wake()
         return _AT_ONCE
@@ -201,6 +207,12 @@ class Daemon:
             self._cancel.wake()
             self._relay.wake()
         return _AT_ONCE
+
+    def _release_some(self) -> timedelta:
+        done = self._verbs.release.release_waiting()
+        if done.changed:
+            self._submit.wake()
+        return _AT_ONCE if done.changed or done.noted else _UNTIL_WOKEN
 
     def _submit_some(self) -> timedelta:
         too_early = self._submit_from - self._clock.uptime()

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from bridge.core.facts import EndMark, Sighting, StartMark
+from bridge.core.facts import Ending, EndMark, Sighting, StartMark
 from bridge.core.job import JobId, SlurmId, SubmissionTag
 from bridge.core.lifecycle import Job
 from bridge.wire.event import Message
@@ -127,6 +127,8 @@ class Notice:
     """Something told that is no job's: a rejected message, a site that does not answer."""
 
     message: Message
+    rejected: JobId | None = None
+    """The id in a message that was to be a job and is none; a job may bear it all the same."""
 
 
 class Admission(StrEnum):
@@ -144,6 +146,14 @@ class IntakeJournal(Protocol):
 
     def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
         """Record all entries in one transaction, in order; one answer for each."""
+        ...
+
+    def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+        """Those of these ids that jobs in phase BLOCKED wait for."""
+        ...
+
+    def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
+        """Those of these jobs that are recorded, in no order."""
         ...
 
 
@@ -184,6 +194,32 @@ class LifecycleJournal(Protocol):
         A change whose revision does not follow what is recorded is left out, and its job's id
         returned: somebody else was faster, and the fact must be told to the newer job.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a job that waits for others has yet to be told."""
+
+    job_id: JobId
+    """The one that waits."""
+    dependency: JobId
+    ending: Ending
+
+
+class DependencyJournal(Protocol):
+    """Where jobs wait for others: whoever records a job's end also records this news of it."""
+
+    def news(self, limit: int, *, unknown_before: datetime) -> tuple[News, ...]:
+        """What jobs in phase BLOCKED have yet to be told of those that they wait for.
+
+        Told again until the job no longer waits for that one. A job whose id nobody has sent since
+        `unknown_before` is UNKNOWN.
+        """
+        ...
+
+    def blocked(self) -> tuple[Job, ...]:
+        """Jobs in phase BLOCKED."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The only place where adapters, flows and the daemon are put together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -44,6 +44,7 @@ from bridge.flows.reach import Reachability
 from bridge.flows.rebuild import Findings, fill, search
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
+from bridge.flows.release import Release
 from bridge.flows.submit import ParallelMap, Prepared, Submission
 from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
@@ -51,6 +52,7 @@ from bridge.ports import (
     CancelJournal,
     Clock,
     DeliverySource,
+    DependencyJournal,
     EventSink,
     IntakeJournal,
     JobFolders,
@@ -67,7 +69,15 @@ from bridge.wire.request import read_job
 log = structlog.get_logger()
 
 
-class Journal(IntakeJournal, LifecycleJournal, CancelJournal, NoticeJournal, Outbox, Protocol):
+class Journal(
+    IntakeJournal,
+    LifecycleJournal,
+    DependencyJournal,
+    CancelJournal,
+    NoticeJournal,
+    Outbox,
+    Protocol,
+):
     """Every role of the journal."""
 
 
@@ -266,14 +276,28 @@ class _Flows:
             recorder=recorder,
             clock=world.clock,
         )
+        release = Release(
+            dependencies=world.journal,
+            jobs=world.journal,
+            folders=world.folders,
+            recorder=recorder,
+            clock=world.clock,
+            unknown_grace=settings.polling.unknown_grace,
+        )
+
+        def announce(arrived: Sequence[JobId]) -> None:
+            cancellation.cancel_arrivals(arrived)
+            release.arrived(arrived)
+
         return Verbs(
             recorder=recorder,
+            release=release,
             intake=Intake(
                 site=site,
                 journal=world.journal,
                 clock=world.clock,
                 examine=self._examine,
-                on_arrival=cancellation.cancel_arrivals,
+                on_arrival=announce,
             ),
             submission=Submission(
                 site=site,

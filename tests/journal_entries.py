@@ -1,11 +1,12 @@
 """What the journal's tests put into it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from bridge.core.advance import accept, advance
 from bridge.core.facts import Fact
-from bridge.core.job import JobId
+from bridge.core.job import Dependency, JobId
 from bridge.core.lifecycle import Event, Job, Step
 from bridge.ports import Acceptance, Change, Notice
 from bridge.testing.clock import START
@@ -23,9 +24,14 @@ def a_message(
 
 
 def an_acceptance(
-    number: int = 1, *, fingerprint: str = "same", request: bytes = b""
+    number: int = 1,
+    *,
+    fingerprint: str = "same",
+    request: bytes = b"",
+    waits_for: Sequence[int] = (),
 ) -> Acceptance:
-    step = accept(numbered_id(number), START)
+    depends_on = [Dependency(job_id=numbered_id(it)) for it in waits_for]
+    step = accept(numbered_id(number), START, depends_on)
     return Acceptance(
         job=step.job,
         request=request or f"request {number}".encode(),
@@ -34,8 +40,16 @@ def an_acceptance(
     )
 
 
-def a_notice(name: str = "rejected/testbed/1", *, routing_key: str = "testbed.rejected") -> Notice:
-    return Notice(message=a_message(name, b"why", routing_key=routing_key))
+def a_notice(
+    name: str = "rejected/testbed/1",
+    *,
+    routing_key: str = "testbed.rejected",
+    rejected: int | None = None,
+) -> Notice:
+    return Notice(
+        message=a_message(name, b"why", routing_key=routing_key),
+        rejected=None if rejected is None else numbered_id(rejected),
+    )
 
 
 def a_change(job: Job, fact: Fact) -> Change:

@@ -1,13 +1,16 @@
 """`advance`: what a fact makes of a job."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from bridge.core.dependency import block, freed
 from bridge.core.facts import (
     Absent,
     CancelRequested,
     Claimed,
+    DependencyEnded,
     EndMark,
     Fact,
     NotSubmitted,
@@ -18,7 +21,7 @@ from bridge.core.facts import (
     Submitted,
 )
 from bridge.core.failure import FailureReason
-from bridge.core.job import JobId
+from bridge.core.job import Dependency, JobId
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.marked import marked
 from bridge.core.moves import end, move, tell
@@ -31,10 +34,14 @@ _NAMES: dict[type, str] = {
 }
 
 
-def accept(job_id: JobId, at: datetime) -> Step:
-    """The first step of every job."""
+def accept(job_id: JobId, at: datetime, depends_on: Sequence[Dependency] = ()) -> Step:
+    """The first step of every job; those of `depends_on` must end before it is submitted."""
     job = Job(job_id=job_id, accepted_at=at, revision=0)
-    return tell(job, EventKind.ACCEPTED, at).then(lambda it: Step(job=_next_revision(it)))
+    return (
+        tell(job, EventKind.ACCEPTED, at)
+        .then(lambda it: block(it, at, depends_on))
+        .then(lambda it: Step(job=_next_revision(it)))
+    )
 
 
 def advance(job: Job, fact: Fact, *, absence_grace: timedelta) -> Step:
@@ -55,7 +62,7 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
     match fact:
         case SubmissionBegun():
             return move(job, Phase.SUBMITTING, submitting_since=fact.at, not_before=None)
-        case Submitted() | Refused() | NotSubmitted() if job.slurm_id is not None:
+        case Submitted() | Refused() | NotSubmitted() if not _may_be_on_its_way(job):
             return Step(job=job, anomaly=f"{job.phase} -> {_NAMES[type(fact)]}")
         case Submitted() | Claimed():
             return _identified(job, fact)
@@ -63,8 +70,8 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
             return end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
         case NotSubmitted():
             return _not_submitted(job, fact)
-        case CancelRequested():
-            return _cancel(job, fact)
+        case CancelRequested() | DependencyEnded():
+            return _decided_elsewhere(job, fact)
         case Seen():
             return seen(job, fact)
         case Absent():
@@ -72,6 +79,10 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
         case StartMark() | EndMark():
             return marked(job, fact)
     assert_never(fact)
+
+
+def _may_be_on_its_way(job: Job) -> bool:
+    return job.slurm_id is None and job.phase is not Phase.BLOCKED
 
 
 def _next_revision(job: Job) -> Job:
@@ -110,12 +121,17 @@ def _not_submitted(job: Job, fact: NotSubmitted) -> Step:
     return step.then(lambda it: _cancelled_here(it, fact.at))
 
 
+def _decided_elsewhere(job: Job, fact: CancelRequested | DependencyEnded) -> Step:
+    return _cancel(job, fact) if isinstance(fact, CancelRequested) else freed(job, fact)
+
+
 def _cancel(job: Job, fact: CancelRequested) -> Step:
     """Ours to end only while Slurm does not have the job; after that, its state will tell."""
     if job.cancel_requested_at is not None:
         return Step(job=job)
     asked = replace(job, cancel_requested_at=fact.at)
-    return _cancelled_here(asked, fact.at) if job.phase is Phase.ACCEPTED else Step(job=asked)
+    is_ours = job.phase in (Phase.BLOCKED, Phase.ACCEPTED)
+    return _cancelled_here(asked, fact.at) if is_ours else Step(job=asked)
 
 
 def _cancelled_here(job: Job, at: datetime) -> Step:

@@ -8,6 +8,7 @@ from bridge.core.job import JobId
 from bridge.core.lifecycle import ENDS, EventKind, Job, Phase
 
 _TERMINAL = frozenset(EventKind(it) for it in ENDS)
+_SLURM_HAS_IT_NOT = frozenset({Phase.BLOCKED, Phase.ACCEPTED, Phase.SUBMITTING})
 _SLURM_HAS_IT = frozenset({Phase.QUEUED, Phase.HELD, Phase.RUNNING})
 
 
@@ -62,8 +63,12 @@ def _of_the_job(job: Job) -> Iterator[str]:
             yield f"{name} is {value}, and at least {least} is possible"
     if job.phase in _SLURM_HAS_IT and job.slurm_id is None:
         yield f"it is {job.phase}, and has no Slurm id"
-    if job.phase in (Phase.ACCEPTED, Phase.SUBMITTING) and job.slurm_id is not None:
+    if job.phase in _SLURM_HAS_IT_NOT and job.slurm_id is not None:
         yield f"it is {job.phase}, and has the Slurm id {job.slurm_id} already"
+    if job.phase is Phase.BLOCKED and not job.waits_for:
+        yield "it is blocked, and waits for no other job"
+    if job.phase is not Phase.BLOCKED and job.waits_for:
+        yield f"it is {job.phase}, and waits for the job {job.waits_for[0].job_id}"
     if job.phase is Phase.SUBMITTING and job.submitting_since is None:
         yield "it is submitting, and since when is not known"
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-from bridge.core.job import SlurmId, SubmissionTag
+from bridge.core.job import JobId, SlurmId, SubmissionTag
 from bridge.core.slurm_state import SlurmState
 
 
@@ -74,6 +75,27 @@ class CancelRequested:
     at: datetime
 
 
+class Ending(StrEnum):
+    """What became of a job that another one waits for. The values are stored in journals."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    """Its message was no job, and no other message with its id has come."""
+    UNKNOWN = "unknown"
+    """No message with its id has come for long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyEnded:
+    """One of the jobs that the job may wait for has ended, or will not come at all."""
+
+    at: datetime
+    job_id: JobId
+    ending: Ending
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Slurm answered a question about the job."""
@@ -121,6 +143,7 @@ Fact = (
     | Refused
     | NotSubmitted
     | CancelRequested
+    | DependencyEnded
     | Seen
     | Absent
     | StartMark

@@ -16,3 +16,5 @@ class FailureReason(StrEnum):
     BOOT_FAILURE = "boot-failure"
     REFUSED = "refused"
     LOST = "lost"
+    DEPENDENCY = "dependency"
+    """It waited for another job, and that one did not end as it should."""

@@ -121,6 +121,21 @@ class Checkpoint:
     """Slurm may send it up to a minute earlier (sbatch(1), --signal)."""
 
 
+class Condition(StrEnum):
+    """How the other job must end, in the words of sbatch(1), --dependency."""
+
+    AFTER_OK = "afterok"
+    AFTER_ANY = "afterany"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """Another job that must end before this one is submitted."""
+
+    job_id: JobId
+    condition: Condition = Condition.AFTER_OK
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """A job that was understood: every field checked for form, none yet against a site's rules."""
@@ -142,6 +157,8 @@ class JobSpec:
     user: str | None = None
     retry: RetryWish | None = None
     checkpoint: Checkpoint | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    """No job twice, and never the job itself."""
 
 
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:

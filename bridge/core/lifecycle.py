@@ -7,12 +7,13 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from bridge.core.failure import FailureReason
-from bridge.core.job import JobId, SlurmId
+from bridge.core.job import Dependency, JobId, SlurmId
 
 
 class Phase(StrEnum):
     """Where a job is. The values are stored in journals: they do not change."""
 
+    BLOCKED = "blocked"
     ACCEPTED = "accepted"
     SUBMITTING = "submitting"
     QUEUED = "queued"
@@ -27,6 +28,8 @@ ENDS = frozenset({Phase.FINISHED, Phase.FAILED, Phase.CANCELLED})
 
 MOVES: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
     {
+        # FAILED: another job did not end as this one wants it.
+        Phase.BLOCKED: frozenset({Phase.ACCEPTED, Phase.FAILED, Phase.CANCELLED}),
         # FAILED: no script could be written for it.
         Phase.ACCEPTED: frozenset({Phase.SUBMITTING, Phase.FAILED, Phase.CANCELLED}),
         # Back to ACCEPTED only when it is certain that Slurm does not have the job.
@@ -82,6 +85,8 @@ class Job:
     """How many earlier attempts ran out of memory."""
     not_before: datetime | None = None
     """When the next attempt may be submitted; None is at once."""
+    waits_for: tuple[Dependency, ...] = ()
+    """The jobs that have yet to end before this one may be submitted."""
     cancel_requested_at: datetime | None = None
     slurm_id: SlurmId | None = None
     submitting_since: datetime | None = None

@@ -50,9 +50,9 @@ def end(
     Where nobody has said when the job ended, it ended now; of a lost job that is not known.
     """
     ended_at = job.ended_at if reason is FailureReason.LOST else job.ended_at or at
-    return move(job, phase, pending_reason=None, not_before=None, ended_at=ended_at).then(
-        lambda it: tell(it, EventKind(phase), at, reason=reason, detail=detail)
-    )
+    return move(
+        job, phase, pending_reason=None, not_before=None, waits_for=(), ended_at=ended_at
+    ).then(lambda it: tell(it, EventKind(phase), at, reason=reason, detail=detail))
 
 
 def requeue(job: Job, at: datetime, *, restart: int) -> Step:

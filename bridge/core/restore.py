@@ -5,8 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.core.dependency import blocked
 from bridge.core.facts import EndMark, Sighting, StartMark
-from bridge.core.job import JobId, SlurmId, SubmissionTag, slurm_order, submission_tag
+from bridge.core.job import (
+    Dependency,
+    JobId,
+    SlurmId,
+    SubmissionTag,
+    slurm_order,
+    submission_tag,
+)
 from bridge.core.lifecycle import Job, Phase
 
 
@@ -90,8 +98,17 @@ class SlurmAnswers:
         return found[0] if found else None
 
 
-def restore(remains: JobRemains, slurm: SlurmAnswers, *, tag_prefix: str, at: datetime) -> Job:
+def restore(
+    remains: JobRemains,
+    slurm: SlurmAnswers,
+    *,
+    tag_prefix: str,
+    at: datetime,
+    depends_on: Sequence[Dependency] = (),
+) -> Job:
     """The job, as a rebuilt journal starts with it at the time `at`.
+
+    Where it was never submitted, it waits again for all that it depends on.
 
     It goes on where its last attempt is: with Slurm, in doubt (then submit looks for it by its tag
     before it submits), or not yet begun. One that has told its end is over.
@@ -111,7 +128,7 @@ def restore(remains: JobRemains, slurm: SlurmAnswers, *, tag_prefix: str, at: da
         )
     new = replace(new, sequence=int(at.timestamp()))
     if not remains.attempts:
-        return new
+        return blocked(new, depends_on) if depends_on else new
     last = remains.attempts[-1]
     new = replace(new, attempt=last.attempt, submitting_since=last.begun_at)
     tag = submission_tag(tag_prefix, remains.job_id, last.attempt)

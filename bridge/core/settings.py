@@ -125,6 +125,8 @@ class PollingSettings:
     sweep: timedelta = timedelta(minutes=5)
     """Between two looks for what nobody asks about, such as submissions that arrived late."""
     absence_grace: timedelta = timedelta(minutes=5)
+    unknown_grace: timedelta = timedelta(minutes=5)
+    """How long a job may wait for another one that has not come."""
     unreachable_after: timedelta = timedelta(minutes=2)
     """How long Slurm must be silent before that is told."""
 

@@ -27,6 +27,7 @@ OVER = frozenset({UserState.COMPLETE, UserState.FAILED, UserState.CANCELLED, Use
 
 _BY_PHASE: Mapping[Phase, UserState] = MappingProxyType(
     {
+        Phase.BLOCKED: UserState.QUEUED,
         Phase.ACCEPTED: UserState.QUEUED,
         Phase.SUBMITTING: UserState.QUEUED,
         Phase.QUEUED: UserState.QUEUED,

@@ -77,7 +77,13 @@ def search(*, site: Site, remains: Remains, scheduler: Scheduler, clock: Clock) 
     at = clock.now()
     restored = (
         Acceptance(
-            job=restore(it, slurm, tag_prefix=site.tag_prefix, at=at),
+            job=restore(
+                it,
+                slurm,
+                tag_prefix=site.tag_prefix,
+                at=at,
+                depends_on=read_job(it.request, site=site.name).depends_on,
+            ),
             request=it.request,
             fingerprint=fingerprint(it.request),
             messages=(),

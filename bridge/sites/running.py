@@ -86,6 +86,10 @@ class PollingSection(Section):
         default=timedelta(minutes=5),
         description="how long a job may be missing everywhere before it counts as lost",
     )
+    unknown_grace: Duration = Field(
+        default=timedelta(minutes=5),
+        description="how long a job may wait for one of its `depends_on` that has not come",
+    )
     unreachable_after: Duration = Field(
         default=timedelta(minutes=2),
         description="how long Slurm must be silent before an `unreachable` event says so",

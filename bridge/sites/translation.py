@@ -52,6 +52,7 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
             marks=model.polling.marks,
             sweep=model.polling.sweep,
             absence_grace=model.polling.absence_grace,
+            unknown_grace=model.polling.unknown_grace,
             unreachable_after=model.polling.unreachable_after,
         ),
         journal=JournalSettings(

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from bridge.core.errors import UnavailableError
+from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job, Phase
-from bridge.ports import Acceptance, Admission, Change, Clock, Notice, OutboxEntry
+from bridge.ports import Acceptance, Admission, Change, Clock, News, Notice, OutboxEntry
 from bridge.wire.event import Message
 
 
@@ -20,6 +21,7 @@ from bridge.wire.event import Message
 class _Record:
     job: Job
     acceptance: Acceptance
+    admitted_at: datetime
     changed_at: datetime
 
 
@@ -28,6 +30,7 @@ class _Event:
     entry: OutboxEntry
     job_id: JobId | None
     sent_at: datetime | None = None
+    rejected: JobId | None = None
 
 
 class MemoryJournal:
@@ -75,6 +78,21 @@ class MemoryJournal:
         """See LifecycleJournal. Raises ValueError when an event's id is in use already."""
         with self._transaction():
             return tuple(it.job.job_id for it in changes if not self._record(it))
+
+    def news(self, limit: int, *, unknown_before: datetime) -> tuple[News, ...]:
+        """See DependencyJournal."""
+        with self._available():
+            return tuple(islice(self._news(unknown_before), limit))
+
+    def blocked(self) -> tuple[Job, ...]:
+        """See DependencyJournal."""
+        return self._in(Phase.BLOCKED)
+
+    def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+        """See IntakeJournal."""
+        blocked = self._in(Phase.BLOCKED)
+        waited_for = {dependency.job_id for it in blocked for dependency in it.waits_for}
+        return frozenset(job_ids) & waited_for
 
     def remember_cancel(self, job_id: JobId, *, at: datetime) -> None:
         """See CancelJournal."""
@@ -184,6 +202,22 @@ class MemoryJournal:
         with self._available():
             return tuple(it.job for it in self._records.values() if it.job.phase in phases)
 
+    def _news(self, unknown_before: datetime) -> Iterator[News]:
+        for job_id, record in self._records.items():
+            for it in record.job.waits_for:
+                ending = self._ending(it.job_id)
+                if ending is Ending.UNKNOWN and record.admitted_at >= unknown_before:
+                    continue
+                if ending is not None:
+                    yield News(job_id=job_id, dependency=it.job_id, ending=ending)
+
+    def _ending(self, job_id: JobId) -> Ending | None:
+        known = self._records.get(job_id)
+        if known is not None:
+            return Ending(known.job.phase) if known.job.is_over else None
+        rejected = {it.rejected for it in self._events.values()}
+        return Ending.REJECTED if job_id in rejected else Ending.UNKNOWN
+
     def _newest_notices(self) -> dict[str, int]:
         """By routing key, the position of its newest notice."""
         notices = (it.entry for it in self._events.values() if it.job_id is None)
@@ -193,14 +227,15 @@ class MemoryJournal:
         if isinstance(entry, Notice):
             if entry.message.event_id in self._events:
                 return Admission.DUPLICATE
-            self._tell(entry.message, None)
+            self._tell(entry.message, None, rejected=entry.rejected)
             return Admission.RECORDED
         known = self._records.get(entry.job.job_id)
         if known:
             same = known.acceptance.fingerprint == entry.fingerprint
             return Admission.DUPLICATE if same else Admission.CONFLICT
+        now = self._clock.now()
         self._records[entry.job.job_id] = _Record(
-            job=entry.job, acceptance=entry, changed_at=self._clock.now()
+            job=entry.job, acceptance=entry, admitted_at=now, changed_at=now
         )
         for message in entry.messages:
             self._tell(message, entry.job.job_id)
@@ -217,9 +252,11 @@ class MemoryJournal:
             self._tell(message, change.job.job_id)
         return True
 
-    def _tell(self, message: Message, job_id: JobId | None) -> None:
+    def _tell(
+        self, message: Message, job_id: JobId | None, *, rejected: JobId | None = None
+    ) -> None:
         if message.event_id in self._events:
             raise ValueError(f"the event {message.event_id} is recorded already")
         self._last_position += 1
         entry = OutboxEntry(position=self._last_position, message=message)
-        self._events[message.event_id] = _Event(entry=entry, job_id=job_id)
+        self._events[message.event_id] = _Event(entry=entry, job_id=job_id, rejected=rejected)

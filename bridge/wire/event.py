@@ -93,6 +93,9 @@ class EventData(_Model):
     expected_start_at: datetime | None = Field(
         default=None, description="when Slurm means to start a job that waits, where it knows"
     )
+    waits_for: list[str] = Field(
+        default_factory=list, description="the jobs that have yet to end before this one goes on"
+    )
     next_attempt_at: datetime | None = Field(
         default=None, description="of `retrying`: not before then"
     )
@@ -143,6 +146,7 @@ def encode(event: Event, site: Site, spec: JobSpec | None = None) -> Message:
         detail=event.detail,
         pending_reason=job.pending_reason,
         expected_start_at=event.expected_start_at,
+        waits_for=[it.job_id for it in job.waits_for],
         next_attempt_at=job.not_before,
         cancel_requested_at=job.cancel_requested_at,
         logs=_logs(job, site),

@@ -70,4 +70,6 @@ def as_text(line: Line) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return {it.job_id: it.condition.value for it in value}
     return value.isoformat() if isinstance(value, datetime) else value

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -13,7 +14,7 @@ from pydantic import (
     Tag,
 )
 
-from bridge.core.job import JobKind, ParametersFormat
+from bridge.core.job import Condition, JobKind, ParametersFormat
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
 from bridge.wire.job_fields import (
     IMAGE,
@@ -38,6 +39,7 @@ def _command_form(value: object) -> str | None:
     return "line" if isinstance(value, str) else None
 
 
+MOST_DEPENDENCIES = 100
 FORMS = {"command": ("arguments", "line")}
 """Of the fields that have several forms, the words by which pydantic tells these apart."""
 
@@ -114,6 +116,21 @@ class CheckpointMessage(_Model):
     )
 
 
+class DependencyMessage(_Model):
+    """Another job that must end before this one is submitted."""
+
+    job_id: UUID = Field(strict=False, description="of the same site; it may come later than this")
+    condition: Condition = Field(
+        default=Condition.AFTER_OK,
+        strict=False,
+        description="how it must end: `afterok` with success, `afterany` in any way",
+    )
+
+
+def _as_dependency(value: object) -> object:
+    return {"job_id": value} if isinstance(value, str) else value
+
+
 class JobMessage(_Model):
     """A job message, version 1."""
 
@@ -185,4 +202,14 @@ class JobMessage(_Model):
     )
     checkpoint: CheckpointMessage | None = Field(
         default=None, description="a signal before the time is up; none without it"
+    )
+    depends_on: list[
+        Annotated[
+            DependencyMessage,
+            BeforeValidator(_as_dependency, json_schema_input_type=DependencyMessage | UUID),
+        ]
+    ] = Field(
+        default_factory=list,
+        max_length=MOST_DEPENDENCIES,
+        description="the jobs that must end first, each as an object or as its id alone",
     )

@@ -12,6 +12,7 @@ from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import (
     ArgumentList,
     Checkpoint,
+    Dependency,
     JobId,
     JobSpec,
     Mount,
@@ -44,8 +45,8 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
         what = f"the job is meant for {echo(message.site)}, and this is {site!r}"
         problem = Problem(where="site", what=what)
         raise InvalidRequestError(problem, job_id=job_id)
-    if pointless := tuple(_pointless(message)):
-        raise InvalidRequestError(*pointless, job_id=job_id)
+    if problems := (*_pointless(message), *_dependency_problems(message)):
+        raise InvalidRequestError(*problems, job_id=job_id)
     return _spec(message)
 
 
@@ -71,6 +72,16 @@ def _pointless(message: JobMessage) -> Iterator[Problem]:
                 yield Problem(where=field, what="has no effect without params")
     if message.resources.gpu_type is not None and not message.resources.gpus:
         yield Problem(where="resources.gpu_type", what="has no effect without gpus")
+
+
+def _dependency_problems(message: JobMessage) -> Iterator[Problem]:
+    named = [it.job_id for it in message.depends_on]
+    for index, job_id in enumerate(named):
+        where = f"depends_on.{index}.job_id"
+        if job_id == message.job_id:
+            yield Problem(where=where, what="the job itself; no job can wait for its own end")
+        if job_id in named[:index]:
+            yield Problem(where=where, what=f"{job_id} stands twice in this list")
 
 
 def _spec(message: JobMessage) -> JobSpec:
@@ -110,6 +121,10 @@ def _spec(message: JobMessage) -> JobSpec:
         user=message.user,
         retry=_retry(message.retry),
         checkpoint=_checkpoint(message.checkpoint),
+        depends_on=tuple(
+            Dependency(job_id=JobId(str(it.job_id)), condition=it.condition)
+            for it in message.depends_on
+        ),
     )
 
 

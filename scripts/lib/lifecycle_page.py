@@ -9,6 +9,8 @@ from bridge.core.lifecycle import ENDS, MOVES, EventKind, Phase
 from bridge.core.slurm_state import FINAL, MEANING, Meaning, SlurmState
 
 PHASE_MEANS: Mapping[Phase, str] = {
+    Phase.BLOCKED: "It is on record and waits for other jobs, those of its `depends_on`; Slurm has "
+    "not been asked yet.",
     Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet. Or "
     "an attempt has failed, and Slurm has not been asked for the next one.",
     Phase.SUBMITTING: "It is on record that Slurm is being asked: from here on, whatever happens, "
@@ -25,7 +27,8 @@ EVENT_MEANS: Mapping[EventKind, str] = {
     EventKind.ACCEPTED: "The job is on record: from here on it is not lost.",
     EventKind.REJECTED: "The message cannot become a job; the event says what is wrong with it.",
     EventKind.QUEUED: "Slurm has the job, or has let go of a held one.",
-    EventKind.PENDING: "Slurm gives another reason for the wait.",
+    EventKind.PENDING: "Slurm gives another reason for the wait. Before `queued`: the job waits "
+    "for others.",
     EventKind.HELD: "The job waits until somebody releases it.",
     EventKind.STARTED: "The job runs.",
     EventKind.EXITED: "The container has ended, with this exit code; Slurm's own word follows.",

@@ -18,7 +18,7 @@ from bridge.core.site import ContainerRules, Runtime, Site, SlurmDefaults
 from bridge.wire.control import CancelMessage, cancel_message, read_cancel
 from bridge.wire.event import CONTENT_TYPE, CloudEvent, EventData, decode, encode
 from bridge.wire.job_fields import ACCEPTED
-from bridge.wire.job_message import JobMessage
+from bridge.wire.job_message import MOST_DEPENDENCIES, JobMessage
 from bridge.wire.json_text import DEEPEST_LEVELS, LONGEST_BYTES
 from bridge.wire.request import read_job
 
@@ -55,6 +55,7 @@ LARGE: Mapping[str, object] = {
     "resources": {"cpus_per_task": 2, "memory": "2G", "walltime": "00:10:00"},
     "labels": {"experiment": "digits-7"},
     "user": "ada",
+    "depends_on": [{"job_id": "0b0f3f1e-4f0e-4f0e-9f5e-0d3d8f0c9a10", "condition": "afterok"}],
     "retry": {"attempts": 3, "reasons": ["timeout", "node-failure"], "walltime_factor": 2},
 }
 
@@ -68,6 +69,8 @@ REASONS: Mapping[FailureReason, str] = {
     FailureReason.NODE_FAILURE: "a node failed under it",
     FailureReason.BOOT_FAILURE: "a node did not boot for it",
     FailureReason.REFUSED: "Slurm did not take it, or no script could be written; see `detail`",
+    FailureReason.DEPENDENCY: "it waited for another job, which did not end as it should; see "
+    "`detail`",
     FailureReason.LOST: "Slurm knows it no longer, and nobody can say what became of it",
 }
 
@@ -136,6 +139,22 @@ does not allow (images, folders, limits) is rejected by that site.
 
 The smallest:"""
 
+DEPENDS_ON = f"""\
+### Jobs that wait for others
+
+`depends_on` names up to {MOST_DEPENDENCIES} other jobs of the same site. The bridge holds the job,
+in the phase `blocked` and without a Slurm job, until each of them has ended as its `condition`
+says; a job that is retried has not ended before its last attempt. A job that waits says so once,
+with `pending`.
+
+- They may arrive in any order. One that has not come within the site's `polling.unknown_grace`
+  counts as one that will not.
+- Where one of them ends otherwise, was rejected or does not come, the job ends there and then:
+  `failed`, with the reason `dependency` and words that name it. With `afterany` every end will do,
+  but an end there must be.
+- A cancel ends a job that waits at once.
+- A job that would close a circle is rejected."""
+
 CANCEL = """\
 ## The cancel message, version 1
 
@@ -195,6 +214,7 @@ def page() -> str:
         as_json(LARGE),
         fields(JobMessage),
         *sections(JobMessage),
+        DEPENDS_ON,
         CANCEL,
         as_json(json.loads(cancel_message(JOB_ID))),
         fields(CancelMessage),

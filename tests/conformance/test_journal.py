@@ -7,13 +7,23 @@ from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Protocol
+from uuid import UUID
 
 import pytest
 from journal_entries import a_change, a_message, a_notice, an_acceptance, numbered_id
 
 from bridge.adapters.sqlite_journal import LockTerms, open_journal
 from bridge.core.errors import UnavailableError
-from bridge.core.facts import EndMark, Refused, StartMark, SubmissionBegun, Submitted
+from bridge.core.facts import (
+    CancelRequested,
+    DependencyEnded,
+    Ending,
+    EndMark,
+    Refused,
+    StartMark,
+    SubmissionBegun,
+    Submitted,
+)
 from bridge.core.job import SlurmId
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.settings import JournalSettings
@@ -21,6 +31,7 @@ from bridge.ports import (
     Admission,
     CancelJournal,
     Change,
+    DependencyJournal,
     IntakeJournal,
     LifecycleJournal,
     Outbox,
@@ -33,7 +44,7 @@ BEGUN = SubmissionBegun(at=START)
 REFUSED = Refused(at=START, words="no")
 
 
-class Journal(IntakeJournal, LifecycleJournal, CancelJournal, Outbox, Protocol):
+class Journal(IntakeJournal, LifecycleJournal, DependencyJournal, CancelJournal, Outbox, Protocol):
     def last_notice(self, routing_keys: Sequence[str]) -> str | None: ...
     def prune(self, before: datetime) -> int: ...
     def close(self) -> None: ...
@@ -221,6 +232,7 @@ def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:
         Phase.SUBMITTING,
     }
     assert {it.phase for it in journal.live()} == {Phase.QUEUED, Phase.HELD, Phase.RUNNING}
+    assert {it.phase for it in journal.blocked()} == {Phase.BLOCKED}
 
 
 def test_jobs_answers_those_that_are_recorded_once_each(journal: Journal) -> None:
@@ -316,6 +328,139 @@ def test_pruning_takes_old_cancels(journal: Journal) -> None:
     assert journal.prune(START + timedelta(hours=1)) == 1
 
     assert journal.cancels([numbered_id(1), numbered_id(2)]) == {numbered_id(2)}
+
+
+def _news(journal: Journal, *, unknown_before: datetime = START) -> set[tuple[int, int, str]]:
+    """Who waits, for whom, and how that one has ended."""
+    return {
+        (UUID(it.job_id).int, UUID(it.dependency).int, it.ending.value)
+        for it in journal.news(ALL, unknown_before=unknown_before)
+    }
+
+
+def _free(journal: Journal, number: int, *ended: int) -> Job:
+    """Tells a job that these have finished."""
+    (job,) = journal.jobs([numbered_id(number)])
+    for it in ended:
+        told = DependencyEnded(at=START, job_id=numbered_id(it), ending=Ending.FINISHED)
+        change = a_change(job, told)
+        assert journal.record([change]) == ()
+        job = change.job
+    return job
+
+
+def test_a_job_that_waits_for_others_is_found_as_it_was_put_in(journal: Journal) -> None:
+    acceptance = an_acceptance(1, waits_for=[3, 2])
+    journal.admit([acceptance, an_acceptance(4)])
+
+    assert journal.blocked() == journal.jobs([numbered_id(1)]) == (acceptance.job,)
+    assert [it.job_id for it in journal.blocked()[0].waits_for] == [numbered_id(3), numbered_id(2)]
+    assert [it.job_id for it in journal.waiting(ALL, now=START)] == [numbered_id(4)]
+    assert journal.live() == ()
+
+
+def test_there_is_news_for_those_who_wait_until_they_have_been_told(journal: Journal) -> None:
+    journal.admit([an_acceptance(1, waits_for=[8, 9]), an_acceptance(2, waits_for=[9])])
+    assert _news(journal) == set()
+
+    _fail(journal, 9)
+
+    assert _news(journal) == {(1, 9, "failed"), (2, 9, "failed")}
+    assert len(journal.news(1, unknown_before=START)) == 1
+    _free(journal, 1, 9)
+    assert _news(journal) == {(2, 9, "failed")}
+    assert _free(journal, 2, 9).phase is Phase.ACCEPTED
+    assert _news(journal) == set()
+    assert journal.blocked() == journal.jobs([numbered_id(1)])
+
+
+def test_what_ended_before_somebody_waited_for_it_is_news_at_once(journal: Journal) -> None:
+    _fail(journal, 9)
+    _submit(journal, 8)
+
+    journal.admit([an_acceptance(1, waits_for=[8, 9])])
+
+    assert _news(journal, unknown_before=START + timedelta(days=9)) == {(1, 9, "failed")}
+
+
+def test_there_is_no_news_for_a_job_that_no_longer_waits(journal: Journal) -> None:
+    journal.admit([an_acceptance(1, waits_for=[8, 9])])
+    (job,) = journal.blocked()
+    assert journal.record([a_change(job, CancelRequested(at=START))]) == ()
+
+    _fail(journal, 9)
+
+    assert _news(journal, unknown_before=START + timedelta(days=9)) == set()
+    assert journal.awaited([numbered_id(8), numbered_id(9)]) == frozenset()
+
+
+def test_a_job_that_has_not_come_is_unknown_after_a_while(
+    journal: Journal, clock: FakeClock
+) -> None:
+    journal.admit([an_acceptance(1, waits_for=[9])])
+    clock.move(timedelta(minutes=1))
+    journal.admit([an_acceptance(2, waits_for=[9])])
+    later = START + timedelta(minutes=1)
+
+    assert _news(journal, unknown_before=START) == set()
+    assert _news(journal, unknown_before=later) == {(1, 9, "unknown")}
+    journal.admit([an_acceptance(9)])
+    assert _news(journal, unknown_before=later + timedelta(days=9)) == set()
+
+
+def test_the_rejection_of_a_job_is_news_for_those_who_wait_for_it(journal: Journal) -> None:
+    journal.admit([an_acceptance(1, waits_for=[9]), an_acceptance(2, waits_for=[8])])
+
+    journal.admit([a_notice("no job", rejected=9)])
+    journal.admit([an_acceptance(3, waits_for=[9])])
+
+    assert _news(journal) == {(1, 9, "rejected"), (3, 9, "rejected")}
+
+
+def test_a_rejection_is_no_news_of_a_job_that_is_there(journal: Journal) -> None:
+    journal.admit([an_acceptance(1, waits_for=[9]), an_acceptance(9)])
+    journal.admit([a_notice("no job", rejected=9), a_notice("neither", rejected=8)])
+    journal.admit([an_acceptance(8), an_acceptance(2, waits_for=[8, 9])])
+
+    assert _news(journal) == set()
+
+
+def test_a_job_that_comes_after_its_rejection_is_waited_for(journal: Journal) -> None:
+    journal.admit([an_acceptance(1, waits_for=[9]), a_notice("no job", rejected=9)])
+
+    journal.admit([an_acceptance(9)])
+
+    assert _news(journal) == set()
+
+
+def test_a_job_that_is_over_already_when_it_comes_is_news(journal: Journal) -> None:
+    over = replace(an_acceptance(9).job, phase=Phase.FINISHED)
+    journal.admit([an_acceptance(1, waits_for=[9]), replace(an_acceptance(9), job=over)])
+
+    assert _news(journal) == {(1, 9, "finished")}
+
+
+def test_the_jobs_that_others_wait_for_are_known_whether_they_have_come_or_not(
+    journal: Journal,
+) -> None:
+    journal.admit([an_acceptance(1, waits_for=[8, 9]), an_acceptance(9)])
+
+    asked = [numbered_id(it) for it in (1, 7, 8, 9)]
+
+    assert journal.awaited(asked) == {numbered_id(8), numbered_id(9)}
+    assert journal.awaited([]) == frozenset()
+
+
+def test_a_call_that_fails_leaves_nobody_waiting(journal: Journal) -> None:
+    journal.admit([a_notice("taken")])
+    clash = replace(an_acceptance(2), messages=(a_message("taken"),))
+
+    with pytest.raises(ValueError, match="taken"):
+        journal.admit([an_acceptance(1, waits_for=[9]), clash])
+
+    assert journal.awaited([numbered_id(9)]) == frozenset()
+    journal.admit([an_acceptance(1, waits_for=[9])])
+    assert journal.awaited([numbered_id(9)]) == {numbered_id(9)}
 
 
 SILENCE, SPEECH = "testbed.unreachable", "testbed.recovered"

@@ -1,5 +1,6 @@
 """Facts and job stories for the tests of the core, with times as minutes after noon."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -8,6 +9,8 @@ from bridge.core.facts import (
     Absent,
     CancelRequested,
     Claimed,
+    DependencyEnded,
+    Ending,
     EndMark,
     Fact,
     NotSubmitted,
@@ -18,7 +21,16 @@ from bridge.core.facts import (
     SubmissionBegun,
     Submitted,
 )
-from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, SlurmId, SubmissionTag
+from bridge.core.job import (
+    ArgumentList,
+    Condition,
+    Dependency,
+    JobId,
+    JobKind,
+    JobSpec,
+    SlurmId,
+    SubmissionTag,
+)
 from bridge.core.lifecycle import Event, Job
 from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import ContainerRules, Runtime, Site, SlurmDefaults
@@ -95,6 +107,19 @@ def cancel(minute: float) -> CancelRequested:
     return CancelRequested(at=at(minute))
 
 
+def dependency(number: int, condition: str = "afterok") -> Dependency:
+    return Dependency(job_id=other_job(number), condition=Condition(condition))
+
+
+def ended(number: int, how: str, minute: float = 1) -> DependencyEnded:
+    """What became of a job that others may wait for."""
+    return DependencyEnded(at=at(minute), job_id=other_job(number), ending=Ending(how))
+
+
+def other_job(number: int) -> JobId:
+    return JobId(f"00000000-0000-4000-8000-{number:012}")
+
+
 def start_mark(
     minute: float, *, restart: int = 0, start: float | None = None, node: str = "n1"
 ) -> StartMark:
@@ -110,10 +135,15 @@ def end_mark(minute: float, code: int, *, restart: int = 0, end: float | None = 
 class Story:
     """A job as it is told one fact after another, and all that it has told itself."""
 
-    def __init__(self, *facts: Fact, policy: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        *facts: Fact,
+        policy: RetryPolicy | None = None,
+        depends_on: Sequence[Dependency] = (),
+    ) -> None:
         """Without a policy there is no second attempt."""
         self.policy = policy or RetryPolicy()
-        step = accept(JOB_ID, at(0))
+        step = accept(JOB_ID, at(0), depends_on)
         self.job: Job = step.job
         self.events: list[Event] = list(step.events)
         self.anomalies: list[str] = []

@@ -1,6 +1,7 @@
 """The flows put together over the shipped fakes: a bridge whose world is moved by hand."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import count
 
@@ -13,6 +14,7 @@ from bridge.core.retry import RetryPolicy
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.record import Recorder
+from bridge.flows.release import Release
 from bridge.flows.submit import Prepared, Submission
 from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
@@ -26,6 +28,7 @@ from bridge.wire.control import cancel_message
 
 SETTLE_TIME = timedelta(seconds=20)
 GRACE = timedelta(minutes=5)
+UNKNOWN_GRACE = timedelta(minutes=3)
 UNRENDERABLE = "/images/unrenderable.sif"
 
 
@@ -77,7 +80,7 @@ class House:
             journal=self.journal,
             clock=self.clock,
             examine=examine,
-            on_arrival=lambda it: self.cancellation.cancel_arrivals(it),  # noqa: PLW0108 - a restart makes another
+            on_arrival=self._announce,
         )
         self.sweep = Sweep(
             site=self.site,
@@ -89,6 +92,7 @@ class House:
         )
         self.watch = self._new_watch()
         self.submission = self._new_submission()
+        self.release = self._new_release()
 
     def _new_cancellation(self) -> Cancellation:
         return Cancellation(
@@ -99,6 +103,20 @@ class House:
             notices=self.journal,
             recorder=self.recorder,
             clock=self.clock,
+        )
+
+    def _announce(self, arrived: Sequence[JobId]) -> None:
+        self.cancellation.cancel_arrivals(arrived)
+        self.release.arrived(arrived)
+
+    def _new_release(self) -> Release:
+        return Release(
+            dependencies=self.journal,
+            jobs=self.journal,
+            folders=self.folders,
+            recorder=self.recorder,
+            clock=self.clock,
+            unknown_grace=UNKNOWN_GRACE,
         )
 
     def _new_watch(self) -> Watch:
@@ -131,6 +149,7 @@ class House:
         self.cancellation = self._new_cancellation()
         self.submission = self._new_submission()
         self.watch = self._new_watch()
+        self.release = self._new_release()
 
     def delivery(self, body: bytes) -> Delivery:
         return Delivery(

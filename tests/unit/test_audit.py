@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from unit.builders import JOB_ID, NOON, SLURM_ID, Story, queued, running, seen
+from unit.builders import (
+    JOB_ID,
+    NOON,
+    SLURM_ID,
+    Story,
+    dependency,
+    other_job,
+    queued,
+    running,
+    seen,
+)
 
 from bridge.core.audit import History, RecordedEvent, violations
 from bridge.core.job import SlurmId
@@ -27,13 +37,14 @@ def history(story: Story) -> History:
 
 
 ACCEPTED = history(Story())
+BLOCKED = history(Story(depends_on=[dependency(1)]))
 QUEUED = history(queued())
 RUNNING = history(running())
 FINISHED = history(running(seen("COMPLETED", 9, start=3, end=9, nodes="n1", code=0)))
 SUBMITTING = replace(ACCEPTED, job=replace(ACCEPTED.job, phase=Phase.SUBMITTING))
 
 
-@pytest.mark.parametrize("sound", [ACCEPTED, QUEUED, RUNNING, FINISHED])
+@pytest.mark.parametrize("sound", [BLOCKED, ACCEPTED, QUEUED, RUNNING, FINISHED])
 def test_what_the_lifecycle_makes_is_sound(sound: History) -> None:
     assert list(violations(sound)) == []
 
@@ -52,6 +63,18 @@ def test_a_rebuilt_job_is_sound_with_and_without_events() -> None:
     [
         (replace(QUEUED, job=replace(QUEUED.job, revision=0)), "revision is 0"),
         (replace(QUEUED, job=replace(QUEUED.job, attempt=0)), "attempt is 0"),
+        (
+            replace(BLOCKED, job=replace(BLOCKED.job, waits_for=())),
+            "is blocked, and waits for no other job",
+        ),
+        (
+            replace(ACCEPTED, job=replace(ACCEPTED.job, waits_for=(dependency(1),))),
+            f"is accepted, and waits for the job {other_job(1)}",
+        ),
+        (
+            replace(BLOCKED, job=replace(BLOCKED.job, slurm_id=SlurmId("7"))),
+            "is blocked, and has the Slurm id 7",
+        ),
         (replace(QUEUED, job=replace(QUEUED.job, restart=-1)), "restart is -1"),
         (replace(QUEUED, job=replace(QUEUED.job, slurm_id=None)), "is queued, and has no Slurm id"),
         (

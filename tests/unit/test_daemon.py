@@ -117,6 +117,7 @@ class Bridge(House):
             verbs=Verbs(
                 recorder=self.recorder,
                 intake=self.intake,
+                release=self.release,
                 submission=self.submission,
                 watch=self.watch,
                 sweep=self.sweep,

@@ -144,6 +144,7 @@ def test_the_exact_json_of_an_event_does_not_change() -> None:
             "detail": "it exited with 7",
             "pending_reason": None,
             "expected_start_at": None,
+            "waits_for": [],
             "next_attempt_at": None,
             "cancel_requested_at": None,
             "logs": {
@@ -177,14 +178,14 @@ def test_the_fields_of_the_public_event_are_these() -> None:
         "version", "event", "site", "job_id", "sequence", "attempt", "restart", "phase",
         "slurm_id", "accepted_at", "submitted_at", "started_at", "ended_at", "nodes",
         "exit_code", "signal", "reason", "detail", "pending_reason", "expected_start_at",
-        "next_attempt_at", "cancel_requested_at", "logs", "job", "problems",
+        "waits_for", "next_attempt_at", "cancel_requested_at", "logs", "job", "problems",
     ]  # fmt: skip
 
 
 def test_the_public_words_for_failures_are_these() -> None:
     assert {it.value for it in FailureReason} == {
         "exit-code", "signal", "timeout", "out-of-memory", "deadline", "preempted",
-        "node-failure", "boot-failure", "refused", "lost",
+        "node-failure", "boot-failure", "refused", "lost", "dependency",
     }  # fmt: skip
 
 

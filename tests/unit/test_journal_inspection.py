@@ -38,7 +38,7 @@ def opened(settings: JournalSettings) -> SqliteJournal:
 
 
 def fill(journal: SqliteJournal) -> None:
-    """One job that is over, one that waits, a notice and a cancel."""
+    """One job that is over, one to be submitted, a notice, a cancel, and one that waits."""
     played = House()
     finished = played.queued_job(1)
     played.cluster.start(finished)
@@ -59,6 +59,18 @@ def fill(journal: SqliteJournal) -> None:
     journal.admit([Notice(message=it) for it in told if it.event_id.startswith("rejected")])
     journal.remember_cancel(numbered_id(9), at=START)
     journal.mark_sent([1, 2])
+    played.receive(message(3, depends_on=[job_id(2)]))
+    told = [it.message for it in played.journal.unsent(100)]
+    journal.admit(
+        [
+            Acceptance(
+                job=played.job(3),
+                request=message(3, depends_on=[job_id(2)]),
+                fingerprint="f",
+                messages=tuple(it for it in told if it.event_id.startswith(job_id(3))),
+            )
+        ]
+    )
 
 
 @pytest.fixture
@@ -91,7 +103,7 @@ def test_it_is_looked_into_while_its_daemon_writes(
 
     assert set(counts) == set(Phase)
     assert (counts[Phase.FINISHED], counts[Phase.ACCEPTED], counts[Phase.RUNNING]) == (1, 1, 0)
-    assert unsent == (4, START), "as it was when the look began"
+    assert unsent == (6, START), "as it was when the look began"
     assert isinstance(history, History)
     assert history.job.phase is Phase.FINISHED
     assert history.request == message(1)
@@ -183,6 +195,13 @@ def test_a_sound_journal_has_nothing_wrong(settings: JournalSettings) -> None:
         ("UPDATE events SET recorded_at = 'x' WHERE job IS NULL", "its row cannot be read"),
         ("DELETE FROM jobs WHERE number = 1", "its row of jobs is missing"),
         ("DROP INDEX jobs_waiting", "the index jobs_waiting is missing"),
+        ("UPDATE jobs SET waits_for = '{}' WHERE number = 3", "the rows of what it waits for"),
+        ("DELETE FROM dependencies", f"job {job_id(3)}: the rows of what it waits for"),
+        ("UPDATE jobs SET waits_for = '{' WHERE number = 3", "the rows of what it waits for"),
+        (
+            "UPDATE jobs SET phase = 'accepted' WHERE number = 3",
+            f"it is accepted, and waits for the job {job_id(2)}",
+        ),
         ("CREATE TABLE theirs (x)", "the table theirs is not ours"),
         ("ALTER TABLE cancels ADD COLUMN x", "the table cancels is not as it should be"),
     ],
@@ -224,7 +243,7 @@ def test_everything_is_exported_as_json_lines(settings: JournalSettings) -> None
     read = [json.loads(as_text(it)) for it in lines]
 
     assert [it["type"] for it in read] == (
-        ["journal", "job", *["event"] * 4, "job", "event", "event", "cancel"]
+        ["journal", "job", *["event"] * 4, "job", "event", "job", *["event"] * 3, "cancel"]
     )
     assert set(read[1]) == {it.name for it in fields(Job)} | {
         "type",
@@ -236,5 +255,6 @@ def test_everything_is_exported_as_json_lines(settings: JournalSettings) -> None
     assert json.loads(read[1]["request"]) == json.loads(message(1))
     assert read[2]["event_id"] == f"{job_id(1)}/1"
     assert json.loads(read[2]["body"])["data"]["event"] == "accepted"
-    assert read[8]["job_id"] is None
-    assert read[9]["requested_at"] == START.isoformat()
+    assert read[8]["waits_for"] == {job_id(2): "afterok"}
+    assert read[11]["job_id"] is None
+    assert read[12]["requested_at"] == START.isoformat()

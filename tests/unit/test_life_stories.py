@@ -6,6 +6,7 @@ BRIDGE_TEST_EXAMPLES sets how many stories each test tries.
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -20,7 +21,9 @@ from unit.builders import (
     begun,
     cancel,
     claimed,
+    dependency,
     end_mark,
+    ended,
     not_submitted,
     refused,
     seen,
@@ -29,8 +32,9 @@ from unit.builders import (
 )
 
 from bridge.core.advance import accept, advance
-from bridge.core.facts import Claimed, EndMark, Fact, Seen
+from bridge.core.facts import Claimed, DependencyEnded, Ending, EndMark, Fact, Seen, SubmissionBegun
 from bridge.core.failure import FailureReason
+from bridge.core.job import Condition, Dependency
 from bridge.core.lifecycle import Event, Job
 from bridge.core.retry import RetryPolicy, relaunch
 
@@ -38,6 +42,7 @@ EXAMPLES = int(os.environ.get("BRIDGE_TEST_EXAMPLES", "400"))
 STORIES = settings(max_examples=EXAMPLES, deadline=None)
 SOAK = settings(max_examples=max(EXAMPLES, 20_000), deadline=None)
 
+SOME_END = {"finished", "failed", "cancelled"}
 NO_RETRY = RetryPolicy()
 
 WAITING = ["PENDING", "CONFIGURING", "REQUEUE_FED", "EXPEDITING", "REQUEUED"]
@@ -67,7 +72,7 @@ LETTERS = {
 WAIT = "(P|HQ)*H?"
 RUN = "SX?"
 ATTEMPT = f"Q{WAIT}({RUN}R{WAIT})*"
-GRAMMAR = re.compile(f"A({ATTEMPT}({RUN})?T)*([DC]|{ATTEMPT}([DC]|{RUN}[FDC]?)?)?")
+GRAMMAR = re.compile(f"AP?({ATTEMPT}({RUN})?T)*([DC]|{ATTEMPT}([DC]|{RUN}[FDC]?)?)?")
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,10 @@ class Told:
         return [event for events in self.events for event in events]
 
 
-def tell(facts: list[Fact], policy: RetryPolicy = NO_RETRY) -> Told:
-    step = accept(JOB_ID, NOON)
+def tell(
+    facts: list[Fact], policy: RetryPolicy = NO_RETRY, waits_for: Sequence[Dependency] = ()
+) -> Told:
+    step = accept(JOB_ID, NOON, waits_for)
     jobs, events = [step.job], [list(step.events)]
     for fact in facts:
         step = relaunch(jobs[-1], advance(jobs[-1], fact, absence_grace=GRACE), policy)
@@ -125,6 +132,7 @@ any_fact: st.SearchStrategy[Fact] = st.one_of(
     st.builds(start_mark, st.just(0), restart=restarts, start=st.integers(0, 6)),
     st.builds(end_mark, st.just(0), st.sampled_from([0, 0, 1, 7]), restart=restarts),
     st.sampled_from([begun(), submitted(), refused(), not_submitted(), cancel(0), claimed(0)]),
+    st.builds(ended, st.integers(1, 3), st.sampled_from(list(Ending))),
 )
 some_facts = any_fact.map(lambda it: [it]) | st.just([begun(), submitted()])
 """Mostly one; now and then the two that begin another attempt where one is due."""
@@ -243,6 +251,43 @@ def check_all(facts: list[Fact], policy: RetryPolicy) -> None:
 @STORIES
 def test_what_holds_of_every_story(facts: list[Fact], policy: RetryPolicy) -> None:
     check_all(facts, policy)
+
+
+others = st.lists(
+    st.builds(dependency, st.integers(1, 3), st.sampled_from(list(Condition))),
+    min_size=1,
+    unique_by=lambda it: it.job_id,
+)
+endings: st.SearchStrategy[list[Fact]] = st.lists(
+    st.builds(
+        ended,
+        st.integers(1, 3),
+        st.sampled_from([Ending.FINISHED, Ending.FINISHED, Ending.FINISHED, *Ending]),
+        st.just(0.5),
+    ),
+    max_size=5,
+)
+
+
+@given(others, endings, histories)
+@STORIES
+def test_no_job_is_submitted_before_all_that_it_waits_for_have_ended_so(
+    waits_for: list[Dependency], first: list[Fact], later: list[Fact]
+) -> None:
+    told = tell([*first, *later], waits_for=waits_for)
+    check_what_always_holds(told)
+    check_each_step(told)
+    wanted = {it.job_id: it.condition for it in waits_for}
+    for fact, before, after in zip(told.facts, told.jobs, told.jobs[1:], strict=False):
+        if isinstance(fact, DependencyEnded) and before.phase == "blocked":
+            well = {"finished"} if wanted.get(fact.job_id) == "afterok" else SOME_END
+            if fact.job_id in wanted and fact.ending in well:
+                del wanted[fact.job_id]
+            else:
+                assert fact.job_id not in wanted or after.phase == "failed"
+        assert (after.phase == "blocked") is bool(after.waits_for)
+        if isinstance(fact, SubmissionBegun) and after.phase == "submitting":
+            assert not wanted
 
 
 @pytest.mark.soak

@@ -10,7 +10,9 @@ from unit.builders import (
     begun,
     cancel,
     claimed,
+    dependency,
     end_mark,
+    ended,
     not_submitted,
     queued,
     refused,
@@ -24,6 +26,7 @@ from bridge.core.facts import Fact
 from bridge.core.lifecycle import ENDS, MOVES, Event, EventKind, Phase, Step
 
 LEGAL = {
+    "blocked": {"accepted", "failed", "cancelled"},
     "accepted": {"submitting", "failed", "cancelled"},
     "submitting": {"accepted", "queued", "failed"},
     "queued": {"accepted", "held", "running", "finished", "failed", "cancelled"},
@@ -41,6 +44,8 @@ FACTS: dict[str, Fact] = {
     "not submitted": not_submitted(10),
     "claimed": claimed(10),
     "cancel request": cancel(10),
+    "good news": ended(1, "finished", 10),
+    "bad news": ended(1, "failed", 10),
     "pending": seen("PENDING", 10),
     "on hold": seen("PENDING", 10, reason="JobHeldUser"),
     "runs": seen("RUNNING", 10, start=3),
@@ -56,6 +61,7 @@ FACTS: dict[str, Fact] = {
 }
 
 STORIES = {
+    "blocked": Story(depends_on=[dependency(1)]),
     "accepted": Story(),
     "submitting": Story(begun()),
     "queued": queued(),
@@ -68,27 +74,29 @@ STORIES = {
 
 # What each fact makes of a job in each phase: the next phase, "same", or "odd" for an anomaly.
 BECOMES = {
-    #                  accepted      submitting  queued       held         running
-    "begun":          ("submitting", "odd",      "odd",       "odd",       "odd"),
-    "submitted":      ("odd",        "queued",   "odd",       "odd",       "odd"),
-    "refused":        ("failed",     "failed",   "odd",       "odd",       "odd"),
-    "not submitted":  ("odd",        "accepted", "odd",       "odd",       "odd"),
-    "claimed":         ("odd",       "odd",      "same",      "same",      "same"),
-    "cancel request": ("cancelled", "same",     "same",      "same",      "same"),
-    "pending":        ("odd",        "odd",      "same",      "queued",    "queued"),
-    "on hold":        ("odd",        "odd",      "held",      "same",      "held"),
-    "runs":           ("odd",        "odd",      "running",   "running",   "same"),
-    "completing":     ("odd",        "odd",      "same",      "same",      "same"),
-    "completed":      ("odd",        "odd",      "finished",  "finished",  "finished"),
-    "failure":        ("odd",        "odd",      "failed",    "failed",    "failed"),
-    "cancellation":   ("odd",        "odd",      "cancelled", "cancelled", "cancelled"),
-    "node failure":   ("odd",        "odd",      "same",      "same",      "same"),
-    "word to come":   ("odd",        "odd",      "odd",       "odd",       "odd"),
-    "absent":         ("odd",        "odd",      "same",      "same",      "same"),
-    "start mark":     ("same",       "same",     "running",   "running",   "same"),
-    "end mark":       ("same",       "same",     "same",      "same",      "same"),
+    #                 blocked      accepted      submitting  queued       held         running
+    "begun":         ("odd",       "submitting", "odd",      "odd",       "odd",       "odd"),
+    "submitted":     ("odd",       "odd",        "queued",   "odd",       "odd",       "odd"),
+    "refused":       ("odd",       "failed",     "failed",   "odd",       "odd",       "odd"),
+    "not submitted": ("odd",       "odd",        "accepted", "odd",       "odd",       "odd"),
+    "claimed":       ("odd",       "odd",        "odd",      "same",      "same",      "same"),
+    "cancel request":("cancelled", "cancelled",  "same",     "same",      "same",      "same"),
+    "good news":     ("accepted",  "same",       "same",     "same",      "same",      "same"),
+    "bad news":      ("failed",    "same",       "same",     "same",      "same",      "same"),
+    "pending":       ("odd",       "odd",        "odd",      "same",      "queued",    "queued"),
+    "on hold":       ("odd",       "odd",        "odd",      "held",      "same",      "held"),
+    "runs":          ("odd",       "odd",        "odd",      "running",   "running",   "same"),
+    "completing":    ("odd",       "odd",        "odd",      "same",      "same",      "same"),
+    "completed":     ("odd",       "odd",        "odd",      "finished",  "finished",  "finished"),
+    "failure":       ("odd",       "odd",        "odd",      "failed",    "failed",    "failed"),
+    "cancellation":  ("odd",       "odd",        "odd",      "cancelled", "cancelled", "cancelled"),
+    "node failure":  ("odd",       "odd",        "odd",      "same",      "same",      "same"),
+    "word to come":  ("odd",       "odd",        "odd",      "odd",       "odd",       "odd"),
+    "absent":        ("odd",       "odd",        "odd",      "same",      "same",      "same"),
+    "start mark":    ("same",      "same",       "same",     "running",   "running",   "same"),
+    "end mark":      ("same",      "same",       "same",     "same",      "same",      "same"),
 }  # fmt: skip
-LIVING = ("accepted", "submitting", "queued", "held", "running")
+LIVING = ("blocked", "accepted", "submitting", "queued", "held", "running")
 
 
 @pytest.mark.parametrize("was", list(Phase))
@@ -152,6 +160,7 @@ def test_an_anomaly_says_what_did_not_fit(fact: str, phase: str, words: str) -> 
 
 def test_the_words_that_journals_and_routing_keys_hold_do_not_change() -> None:
     assert [it.value for it in Phase] == [
+        "blocked",
         "accepted",
         "submitting",
         "queued",

@@ -88,6 +88,24 @@ def test_each_job_is_restored_to_where_it_is(house: House) -> None:
     assert house.journal.unsent(10) == (), "no event is told by a rebuild"
 
 
+def test_a_job_that_was_never_submitted_waits_again_for_those_it_depends_on(house: House) -> None:
+    waiting = message(2, depends_on=[job_id(1)])
+    over = Outcome(phase=Phase.FINISHED, sequence=4, attempt=1, slurm_id=SlurmId("3"))
+    in_slurm(house, 3)
+    rebuild(
+        house,
+        left_by(1, outcome=over),
+        left_by(2, submitted=False, request=waiting),
+        left_by(3, request=message(3, depends_on=[job_id(9)])),
+    )
+    assert [house.job(it).phase for it in (2, 3)] == [Phase.BLOCKED, Phase.QUEUED]
+    house.restart()
+
+    house.release.release_waiting()
+
+    assert house.job(2).phase is Phase.ACCEPTED
+
+
 def test_slurm_is_asked_once_for_all_jobs(house: House) -> None:
     claims = [in_slurm(house, it) for it in range(1, 30)]
     for slurm_id in claims:

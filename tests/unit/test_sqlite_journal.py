@@ -27,7 +27,7 @@ from bridge.adapters.sqlite_journal.rows import row_of, write_time
 from bridge.adapters.sqlite_journal.statements import MIGRATIONS, SQL
 from bridge.core.errors import ConfigurationError, SupersededError, UnavailableError
 from bridge.core.facts import SubmissionBegun
-from bridge.core.job import JobId
+from bridge.core.job import Condition, Dependency, JobId
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.settings import JournalSettings
 from bridge.ports import Acceptance, Admission, Change
@@ -97,6 +97,14 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "timeouts": numbers,
     "memory_shortages": numbers,
     "not_before": maybe_time,
+    "waits_for": st.lists(
+        st.builds(
+            Dependency,
+            job_id=st.builds(lambda: JobId(str(uuid4()))),
+            condition=st.sampled_from(Condition),
+        ),
+        max_size=3,
+    ).map(tuple),
     "cancel_requested_at": maybe_time,
     "slurm_id": st.none() | st.from_regex(r"[0-9]{1,9}(_[0-9]+)?(;\w+)?", fullmatch=True),
     "submitting_since": maybe_time,
@@ -292,6 +300,7 @@ def test_a_journal_of_the_first_version_is_brought_to_this_one(path: Path) -> No
         )
         assert (running.timeouts, running.memory_shortages) == (0, 0)
         assert running.not_before is running.cancel_requested_at is None
+        assert running.waits_for == ()
         assert journal.request(numbered_id(2)) == b"as it came"
         assert journal.admit([an_acceptance(3)]) == (Admission.DUPLICATE,)
         assert [it.position for it in journal.unsent(ALL)] == [9]
@@ -402,6 +411,9 @@ def test_a_journal_whose_lock_is_lost_writes_nothing_more(
     [
         ("waiting", "jobs_waiting"),
         ("live", "jobs_live"),
+        ("blocked", "jobs_blocked"),
+        ("endings", "dependencies_ended"),
+        ("unknown_for_long", "dependencies_unknown"),
         ("unsent", "events_unsent"),
         ("prune_jobs", "jobs_over"),
         ("cancelling", "jobs_cancelling"),
@@ -425,7 +437,10 @@ def test_no_statement_reads_a_whole_table(
     path: Path, journal: SqliteJournal, statement: str
 ) -> None:
     journal.admit([an_acceptance()])
-    partial_indexes = ("jobs_waiting", "jobs_live", "jobs_cancelling", "events_unsent")
+    partial_indexes = (
+        *("jobs_waiting", "jobs_live", "jobs_blocked", "jobs_cancelling", "events_unsent"),
+        "dependencies_ended",
+    )
 
     scans = [it for it in _plan(path, statement).splitlines() if it.startswith("SCAN")]
 
@@ -436,6 +451,7 @@ def _plan(path: Path, statement: str) -> str:
     texts = (
         *("fingerprint", "changed_at", "body", "event_id", "routing_key", "recorded_at"),
         *("before", "sent_at", "job_ids", "requested_at", "now", "routing_keys"),
+        *("rejected_job", "unknown_before"),
     )
     parameters = row_of(an_acceptance().job) | dict.fromkeys(texts, "[]")
     parameters |= {"limit": 1, "position": 1, "told_before": 0}

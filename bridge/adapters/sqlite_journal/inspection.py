@@ -93,7 +93,8 @@ class Inspection:
         except sqlite3.DatabaseError as error:
             yield f"SQLite: {error}"
             return
-        yield from self._schema_differences()
+        differences = list(self._schema_differences())
+        yield from differences or self._unmatched_dependencies()
 
     def _schema_differences(self) -> Iterator[str]:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
@@ -105,6 +106,10 @@ class Inspection:
             if wanted.get(name) != found.get(name):
                 what = "is not ours" if name not in wanted else "is not as it should be"
                 yield f"{name} {'is missing' if name not in found else what}"
+
+    def _unmatched_dependencies(self) -> Iterator[str]:
+        for row in self._rows("unmatched_dependencies"):
+            yield f"job {row['job_id']}: the rows of what it waits for are not what it says itself"
 
     def _rows(self, name: str, **parameters: object) -> Iterator[sqlite3.Row]:
         with storage_failures(self.path):

@@ -33,5 +33,17 @@ SELECT job_id, requested_at FROM cancels ORDER BY requested_at, job_id;
 -- name: one_cancel
 SELECT requested_at FROM cancels WHERE job_id = :job_id;
 
+-- name: unmatched_dependencies
+SELECT job_id FROM jobs WHERE json_valid(waits_for) AND EXISTS (
+    SELECT 1 FROM json_each(jobs.waits_for) WHERE key NOT IN (
+        SELECT dependency FROM dependencies WHERE dependencies.job_id = jobs.job_id
+    )
+)
+UNION
+SELECT job_id FROM dependencies WHERE NOT EXISTS (
+    SELECT 1 FROM jobs, json_each(jobs.waits_for)
+    WHERE jobs.job_id = dependencies.job_id AND json_valid(jobs.waits_for) AND key = dependency
+);
+
 -- name: schema
 SELECT type, name, sql FROM sqlite_master ORDER BY type, name;

@@ -15,10 +15,11 @@ from bridge.adapters.sqlite_journal.lock import JournalLock, LockTerms, take_loc
 from bridge.adapters.sqlite_journal.rows import job_of, row_of, write_time
 from bridge.adapters.sqlite_journal.statements import INSPECTION, SQL
 from bridge.core.errors import ConfigurationError, Problem
+from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job
 from bridge.core.settings import JournalSettings
-from bridge.ports import Acceptance, Admission, Change, Clock, Notice, OutboxEntry
+from bridge.ports import Acceptance, Admission, Change, Clock, News, Notice, OutboxEntry
 from bridge.wire.event import Message
 
 T = TypeVar("T")
@@ -79,6 +80,21 @@ class SqliteJournal:
             lambda it: tuple(
                 change.job.job_id for change in changes if not _record(it, change, now)
             )
+        )
+
+    def news(self, limit: int, *, unknown_before: datetime) -> tuple[News, ...]:
+        """See DependencyJournal."""
+        return self._read(lambda it: _news(it, limit, write_time(unknown_before)))
+
+    def blocked(self) -> tuple[Job, ...]:
+        """See DependencyJournal."""
+        return self._read(lambda it: _jobs(it, "blocked"))
+
+    def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+        """See IntakeJournal."""
+        wanted = {"job_ids": json.dumps(sorted(set(job_ids)))}
+        return self._read(
+            lambda it: frozenset(row["dependency"] for row in it.execute(SQL["awaited"], wanted))
         )
 
     def remember_cancel(self, job_id: JobId, *, at: datetime) -> None:
@@ -183,8 +199,10 @@ def open_journal(
 
 def _admit(connection: sqlite3.Connection, entry: Acceptance | Notice, now: str) -> Admission:
     if isinstance(entry, Notice):
-        row = _event_row(entry.message, now)
+        row = _event_row(entry.message, now) | {"rejected_job": entry.rejected}
         added = connection.execute(SQL["insert_notice"], row).rowcount
+        if entry.rejected is not None:
+            connection.execute(SQL["dependency_rejected"], {"rejected_job": entry.rejected})
         return Admission.RECORDED if added else Admission.DUPLICATE
     job = entry.job
     row = row_of(job) | {
@@ -197,6 +215,9 @@ def _admit(connection: sqlite3.Connection, entry: Acceptance | Notice, now: str)
         (known,) = connection.execute(SQL["fingerprint"], key).fetchone()
         return Admission.DUPLICATE if known == entry.fingerprint else Admission.CONFLICT
     connection.execute(SQL["insert_request"], {"job_id": job.job_id, "body": entry.request})
+    connection.execute(SQL["dependency_came"], {"job_id": job.job_id})
+    connection.execute(SQL["insert_dependencies"], row)
+    _note_end(connection, job)
     _tell(connection, job.job_id, entry.messages, now)
     return Admission.RECORDED
 
@@ -205,8 +226,17 @@ def _record(connection: sqlite3.Connection, change: Change, now: str) -> bool:
     row = row_of(change.job) | {"changed_at": now}
     if not connection.execute(SQL["update_job"], row).rowcount:
         return False
+    connection.execute(SQL["drop_dependencies"], row)
+    _note_end(connection, change.job)
     _tell(connection, change.job.job_id, change.messages, now)
     return True
+
+
+def _note_end(connection: sqlite3.Connection, job: Job) -> None:
+    """Put it where those who wait for this job are told of it."""
+    if job.is_over:
+        key = {"job_id": job.job_id, "phase": job.phase.value}
+        connection.execute(SQL["dependency_ended"], key)
 
 
 def _tell(
@@ -231,6 +261,15 @@ def _event_row(message: Message, now: str) -> dict[str, object]:
 
 def _jobs(connection: sqlite3.Connection, name: str, **parameters: object) -> tuple[Job, ...]:
     return tuple(map(job_of, connection.execute(SQL[name], parameters)))
+
+
+def _news(connection: sqlite3.Connection, limit: int, unknown_before: str) -> tuple[News, ...]:
+    parameters = {"limit": limit, "unknown_before": unknown_before}
+    return tuple(
+        News(job_id=row["job_id"], dependency=row["dependency"], ending=Ending(row["ending"]))
+        for name in ("endings", "unknown_for_long")
+        for row in connection.execute(SQL[name], parameters)
+    )
 
 
 def _request(connection: sqlite3.Connection, job_id: JobId) -> bytes:

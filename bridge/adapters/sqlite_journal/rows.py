@@ -1,12 +1,14 @@
 """A job as a row of the table `jobs`, and back."""
 
+import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from bridge.core.job import Condition, Dependency, JobId
 from bridge.core.lifecycle import Job, Phase
 
 
@@ -25,10 +27,24 @@ def read_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def write_dependencies(dependencies: Iterable[Dependency]) -> str:
+    """A JSON object of job ids and their conditions, in order."""
+    return json.dumps({it.job_id: it.condition.value for it in dependencies})
+
+
+def read_dependencies(text: str) -> tuple[Dependency, ...]:
+    """What `write_dependencies` wrote."""
+    return tuple(
+        Dependency(job_id=JobId(job_id), condition=Condition(condition))
+        for job_id, condition in json.loads(text).items()
+    )
+
+
 _COLUMNS = tuple(it.name for it in fields(Job))
 _READERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
     {
         "phase": Phase,
+        "waits_for": read_dependencies,
         "accepted_at": read_time,
         "not_before": read_time,
         "cancel_requested_at": read_time,
@@ -58,4 +74,6 @@ def job_of(row: sqlite3.Row) -> Job:
 
 
 def _written(value: object) -> object:
+    if isinstance(value, tuple):
+        return write_dependencies(value)
     return write_time(value) if isinstance(value, datetime) else value

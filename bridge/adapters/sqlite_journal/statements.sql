@@ -3,12 +3,13 @@
 
 -- name: insert_job
 INSERT INTO jobs (
-    job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages,
+    job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages, waits_for,
     pending_reason, nodes, container_exit_code, exit_code, signal, accepted_at, not_before,
     cancel_requested_at, submitting_since, submitted_at, started_at, slurm_started_at, ended_at,
     absent_since, interrupted_since, revision, sequence, told_before, changed_at
 ) VALUES (
     :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :timeouts, :memory_shortages,
+    :waits_for,
     :pending_reason, :nodes, :container_exit_code, :exit_code, :signal, :accepted_at, :not_before,
     :cancel_requested_at, :submitting_since, :submitted_at, :started_at, :slurm_started_at,
     :ended_at, :absent_since, :interrupted_since, :revision, :sequence, :told_before, :changed_at
@@ -28,7 +29,7 @@ SELECT body FROM requests JOIN jobs ON number = job WHERE job_id = :job_id;
 -- name: update_job
 UPDATE jobs SET
     phase = :phase, slurm_id = :slurm_id, attempt = :attempt, restart = :restart,
-    timeouts = :timeouts, memory_shortages = :memory_shortages,
+    timeouts = :timeouts, memory_shortages = :memory_shortages, waits_for = :waits_for,
     pending_reason = :pending_reason, nodes = :nodes, container_exit_code = :container_exit_code,
     exit_code = :exit_code, signal = :signal, accepted_at = :accepted_at,
     not_before = :not_before, cancel_requested_at = :cancel_requested_at,
@@ -45,9 +46,56 @@ VALUES (
 );
 
 -- name: insert_notice
-INSERT INTO events (event_id, routing_key, body, recorded_at)
-VALUES (:event_id, :routing_key, :body, :recorded_at)
+INSERT INTO events (event_id, routing_key, body, recorded_at, rejected_job)
+VALUES (:event_id, :routing_key, :body, :recorded_at, :rejected_job)
 ON CONFLICT (event_id) DO NOTHING;
+
+-- name: insert_dependencies
+-- Of a job that is known, what became of it; of another one, whether its message was rejected.
+INSERT INTO dependencies (job_id, dependency, ending, unknown_since)
+SELECT :job_id, key,
+    CASE
+        WHEN known.phase IN ('finished', 'failed', 'cancelled') THEN known.phase
+        WHEN known.phase IS NULL AND EXISTS (
+            SELECT 1 FROM events INDEXED BY events_of_rejected_jobs
+            WHERE rejected_job = key
+        ) THEN 'rejected'
+    END,
+    CASE WHEN known.phase IS NULL THEN :changed_at END
+FROM json_each(:waits_for) LEFT JOIN jobs AS known ON known.job_id = key;
+
+-- name: drop_dependencies
+DELETE FROM dependencies
+WHERE job_id = :job_id AND dependency NOT IN (SELECT key FROM json_each(:waits_for));
+
+-- name: dependency_came
+UPDATE dependencies INDEXED BY dependencies_by_dependency SET ending = NULL, unknown_since = NULL
+WHERE dependency = :job_id;
+
+-- name: dependency_ended
+UPDATE dependencies INDEXED BY dependencies_by_dependency SET ending = :phase
+WHERE dependency = :job_id;
+
+-- name: dependency_rejected
+UPDATE dependencies INDEXED BY dependencies_by_dependency SET ending = 'rejected'
+WHERE dependency = :rejected_job AND unknown_since IS NOT NULL;
+
+-- name: endings
+SELECT job_id, dependency, ending FROM dependencies INDEXED BY dependencies_ended
+WHERE ending IS NOT NULL
+ORDER BY job_id
+LIMIT :limit;
+
+-- name: unknown_for_long
+SELECT job_id, dependency, 'unknown' AS ending FROM dependencies INDEXED BY dependencies_unknown
+WHERE unknown_since < :unknown_before AND ending IS NULL
+ORDER BY unknown_since
+LIMIT :limit;
+
+-- name: awaited
+SELECT DISTINCT dependency FROM json_each(:job_ids)
+JOIN dependencies INDEXED BY dependencies_by_dependency
+    ON dependencies.dependency = json_each.value;
 
 -- name: insert_cancel
 INSERT INTO cancels (job_id, requested_at) VALUES (:job_id, :requested_at)
@@ -71,6 +119,9 @@ SELECT * FROM jobs INDEXED BY jobs_waiting
 WHERE phase IN ('accepted', 'submitting') AND (not_before IS NULL OR not_before <= :now)
 ORDER BY number
 LIMIT :limit;
+
+-- name: blocked
+SELECT * FROM jobs INDEXED BY jobs_blocked WHERE phase = 'blocked' ORDER BY number;
 
 -- name: live
 SELECT * FROM jobs INDEXED BY jobs_live

@@ -1,0 +1,100 @@
+"""Release: jobs that wait for others go on, or end, once it is known how those have ended."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from bridge.core.errors import UnavailableError
+from bridge.core.facts import DependencyEnded, Fact
+from bridge.core.job import JobId
+from bridge.core.lifecycle import Phase
+from bridge.flows.record import Recorder
+from bridge.ports import Clock, DependencyJournal, JobFolders, LifecycleJournal
+
+log = structlog.get_logger()
+
+_NOTED_AT_ONCE = 20
+"""Few enough that news does not wait long where folders are far away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What one pass over the jobs that wait came to."""
+
+    changed: int
+    """How many steps were recorded."""
+    noted: int
+    """How many jobs were written into their folders."""
+
+
+class Release:
+    """Tells jobs that wait what became of those that they wait for.
+
+    As long as they wait they have no script, so their messages are put into their folders here:
+    from there a journal that was lost is rebuilt.
+    """
+
+    def __init__(
+        self,
+        *,
+        dependencies: DependencyJournal,
+        jobs: LifecycleJournal,
+        folders: JobFolders,
+        recorder: Recorder,
+        clock: Clock,
+        unknown_grace: timedelta,
+        batch: int = 500,
+    ) -> None:
+        """`unknown_grace` is how long a job may wait for one that has not come yet.
+
+        Raises UnavailableError when the journal cannot be read.
+        """
+        self._dependencies = dependencies
+        self._jobs = jobs
+        self._folders = folders
+        self._recorder = recorder
+        self._clock = clock
+        self._unknown_grace = unknown_grace
+        self._batch = batch
+        # An earlier daemon may have had no time for some of them; once more changes nothing.
+        self._to_note = deque(it.job_id for it in dependencies.blocked())
+
+    def arrived(self, job_ids: Iterable[JobId]) -> None:
+        """Look at these new jobs in the next passes."""
+        self._to_note.extend(job_ids)
+
+    def release_waiting(self) -> Released:
+        """Tell one batch of news, and note some of the new jobs that wait.
+
+        Raises UnavailableError when the journal cannot be read or written.
+        """
+        return Released(changed=self._tell_news(), noted=self._note_some())
+
+    def _tell_news(self) -> int:
+        now = self._clock.now()
+        facts: dict[JobId, list[Fact]] = defaultdict(list)
+        for it in self._dependencies.news(self._batch, unknown_before=now - self._unknown_grace):
+            told = DependencyEnded(at=now, job_id=it.dependency, ending=it.ending)
+            facts[it.job_id].append(told)
+        jobs = self._jobs.jobs(facts)
+        told_to = ((job, fact) for job in jobs for fact in facts[job.job_id])
+        return self._recorder.tell(told_to).changed
+
+    def _note_some(self) -> int:
+        some = [self._to_note.popleft() for _ in range(min(_NOTED_AT_ONCE, len(self._to_note)))]
+        waiting = [it.job_id for it in self._jobs.jobs(some) if it.phase is Phase.BLOCKED]
+        try:
+            self._note(waiting)
+        except UnavailableError as error:
+            log.warning("waiting_jobs_not_noted", jobs=len(waiting), words=str(error))
+            self._to_note.extend(waiting)
+            return 0
+        return len(some)
+
+    def _note(self, job_ids: Sequence[JobId]) -> None:
+        for it in job_ids:
+            request = self._jobs.request(it).decode("utf-8")
+            self._folders.create(it, {"job.json": request})

@@ -1,19 +1,24 @@
 """From a message to a job that Slurm has."""
 
 import json
+import os
+import shlex
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from site_bridge import Configuration
 
 from bench.amqp import Ear, send_unconfirmed
+from bench.direct import pyslurm_misfit
 from bench.figures import Figure, at_least
 from bench.world import SOME, MeasuredBridge, World
 from bridge.script import render
 from bridge.wire.request import read_job
 
 _SECONDS = 300
+_HOST = "127.0.0.1"
 
 
 def hold(configuration: Configuration) -> None:
@@ -22,15 +27,31 @@ def hold(configuration: Configuration) -> None:
     configuration["directives"] = ["--hold"]
 
 
+def hold_through_pyslurm(configuration: Configuration) -> None:
+    """The same, and have them submitted in process."""
+    hold(configuration)
+    configuration["scheduler"]["kind"] = "pyslurm"
+
+
 def submit(world: World) -> Iterator[Figure]:
     """Jobs a second; raw is `xargs -P` over as many `sbatch` of the very same scripts.
 
     Half of the raw submissions come before ours and half after, since Slurm slows down as it
     fills.
     """
+    yield from _through(world, "the command line", hold)
+    if words := pyslurm_misfit(world):
+        sys.stdout.write(f"   submit: not through pyslurm: {words}\n")
+    else:
+        yield from _through(world, "pyslurm", hold_through_pyslurm)
+
+
+def _through(
+    world: World, way: str, configure: Callable[[Configuration], None]
+) -> Iterator[Figure]:
     count = 200 if world.quick else 2000
     world.wait_until_forgotten(but=SOME)
-    with world.bridge(hold) as bridge:
+    with world.bridge(configure) as bridge:
         parallel = bridge.settings.scheduler.parallel_submissions
         scripts = held_scripts(world, bridge, count)
         raw_seconds = xargs_sbatch(world, scripts[: count // 2], parallel)
@@ -53,7 +74,7 @@ def submit(world: World) -> Iterator[Figure]:
         raw_seconds += xargs_sbatch(world, scripts[count // 2 :], parallel)
     own = after.cpu_s - before.cpu_s
     yield Figure(
-        name="submit: message to queued",
+        name=f"submit: message to queued, {way}",
         unit="jobs/s",
         ours=count / ours_seconds,
         raw=count / raw_seconds,
@@ -61,11 +82,11 @@ def submit(world: World) -> Iterator[Figure]:
         note=f"{count} jobs, {parallel} sbatch at once; raw: xargs -P {parallel} sbatch",
     )
     yield Figure(
-        name="submit: CPU of the daemon",
+        name=f"submit: CPU of the daemon, {way}",
         unit="ms/job",
         ours=1000 * own / count,
         raw=1000 * (after.children_s - before.children_s) / count,
-        note="raw: of the sbatch processes",
+        note="raw: of its child processes",
     )
 
 
@@ -83,9 +104,30 @@ def held_scripts(world: World, bridge: MeasuredBridge, count: int) -> Sequence[P
 
 def xargs_sbatch(world: World, scripts: Sequence[Path], parallel: int) -> float:
     """Seconds that it takes to submit the scripts; the jobs are cancelled then."""
+    return _xargs(world, ["sbatch", "--parsable"], scripts, parallel)
+
+
+def ssh_sbatch(world: World, scripts: Sequence[Path], parallel: int) -> float:
+    """The same over the connection of one ssh, as ssh_config(5) has it: ControlMaster."""
+    testbed, node = world.testbed, world.testbed.login_node
+    ssh = [
+        *("ssh", "-F", os.devnull, "-o", f"ControlPath={scripts[0].parent}/master"),
+        *("-o", f"UserKnownHostsFile={node.known_hosts}", "-i", str(node.key)),
+        *("-p", str(node.port), "-l", testbed.user),
+    ]
+    world.run([*ssh, "-o", "ControlMaster=yes", "-o", "ControlPersist=yes", "-fN", _HOST])
+    try:
+        variables = [f"SLURM_CONF={testbed.slurm_conf}", f"PATH={testbed.path}"]
+        remote = shlex.join(["env", *variables, "sbatch", "--parsable"])
+        return _xargs(world, [*ssh, _HOST, remote], scripts, parallel)
+    finally:
+        world.run([*ssh, "-O", "exit", _HOST])
+
+
+def _xargs(world: World, command: Sequence[str], scripts: Sequence[Path], parallel: int) -> float:
     began = time.perf_counter()
     said = world.run(
-        ["xargs", "--max-procs", str(parallel), "--max-args", "1", "sbatch", "--parsable"],
+        ["xargs", "--max-procs", str(parallel), "--max-args", "1", *command],
         stdin="\n".join(map(str, scripts)),
     )
     seconds = time.perf_counter() - began

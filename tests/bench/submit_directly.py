@@ -1,6 +1,7 @@
 """`submit_directly.py WAY PARALLEL <names of scripts`: submits them, and prints how long it took.
 
-Run by bench.ways as the ordinary user; imports nothing of the tests.
+Run by bench.direct as the ordinary user; imports nothing of the tests. Its last line is for the
+benchmark, those before it are the bridge's log.
 """
 
 import importlib
@@ -13,15 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+from bridge.adapters.clock import SystemClock
 from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
+from bridge.adapters.ssh import SshConnection, SshRunner
 from bridge.core.batch_options import read_options
 from bridge.core.errors import BridgeError
 from bridge.core.job_description import describe
-from bridge.core.settings import SchedulerSettings
+from bridge.core.settings import SchedulerSettings, SshSettings
 
-SETTINGS = SchedulerSettings(environment=(("SLURM_CONF", os.environ["SLURM_CONF"]),))
+SETTINGS = SchedulerSettings(
+    environment=(("SLURM_CONF", os.environ["SLURM_CONF"]), ("PATH", os.environ["PATH"]))
+)
 NEWEST = (99,)
 
 
@@ -37,6 +42,16 @@ def misfit() -> str | None:
         except BridgeError as error:
             return str(error)
     return None
+
+
+def login_node() -> SshSettings:
+    return SshSettings(
+        host="127.0.0.1",
+        port=int(os.environ["BRIDGE_TESTBED_SSH_PORT"]),
+        user=os.environ["BRIDGE_TESTBED_USER"],
+        key_file=os.environ["BRIDGE_TESTBED_SSH_KEY"],
+        known_hosts_file=os.environ["BRIDGE_TESTBED_SSH_KNOWN_HOSTS"],
+    )
 
 
 def timed(submit: Callable[[str], str], parallel: int) -> dict[str, object]:
@@ -69,6 +84,10 @@ def answer(way: str, *arguments: str) -> object:
             return raw_pyslurm()
         case "command-line":
             return timed(SlurmCommandLine(LocalRunner(), SETTINGS).submit, int(arguments[0]))
+        case "ssh":
+            with closing(SshConnection(login_node(), SystemClock())) as connection:
+                over_ssh = SlurmCommandLine(SshRunner(connection), SETTINGS)
+                return timed(over_ssh.submit, int(arguments[0]))
         case _:
             with closing(through_pyslurm()) as scheduler:
                 scheduler.verify()

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +98,18 @@ class World:
         for path in (folder, *folder.rglob("*")):
             shutil.chown(path, self.testbed.user, self.testbed.user)
 
-    def run(self, argv: Sequence[str], *, stdin: str = "", seconds: float = 300) -> str:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str = "",
+        seconds: float = 300,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """What a command of the ordinary user prints. CalledProcessError, with its words."""
         try:
             return subprocess.run(
-                self.testbed.as_user(argv),
+                self.testbed.as_user(argv, environment=environment),
                 check=True,
                 input=stdin,
                 capture_output=True,

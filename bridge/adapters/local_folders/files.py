@@ -3,8 +3,8 @@
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePath
 
 from bridge.core.errors import UnavailableError
@@ -34,25 +34,41 @@ def read(name: str, folder: int, *, longest: int) -> bytes | None:
     return said if len(said) <= longest else None
 
 
-def write(name: str, content: bytes, folder: int) -> None:
-    """The whole file or nothing, also when the machine loses its power (rename(2), fsync(2)).
+def write(files: Mapping[str, bytes], folder: int, *, above: Sequence[int] = ()) -> None:
+    """Each file whole or not at all (rename(2)); all of it is on disk when the call returns.
 
-    Raises OSError, and ValueError when the name is more than a name.
+    Also the entries of the folders `above`. Raises OSError, and ValueError when a file's name is
+    more than a name.
     """
+    with ExitStack() as unsynced:
+        written = []
+        for name, content in files.items():
+            written.append(_write(name, content, folder))
+            unsynced.callback(os.close, written[-1])
+        # Together at the end: a file system with a log has little left to do after the first.
+        for descriptor in (*written, folder, *above):
+            os.fsync(descriptor)
+
+
+def _write(name: str, content: bytes, folder: int) -> int:
     if PurePath(name).name != name:
         raise ValueError(f"{name!r} is not the name of a file in the job's folder")
     unfinished = f".{secrets.token_hex(8)}.unfinished"
     try:
-        with opened(unfinished, _NEW_FILE, folder) as file:
+        file = os.open(unfinished, _NEW_FILE, _FILE_MODE, dir_fd=folder)
+        try:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(file, rest) :]
-            os.fsync(file)
-        os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            os.close(file)
+            raise
     except OSError:
         with suppress(FileNotFoundError):
             os.unlink(unfinished, dir_fd=folder)
         raise
+    return file
 
 
 def make_folder(name: str, parent: int) -> None:

@@ -47,20 +47,18 @@ class LocalFolders:
     def create(self, job_id: JobId, files: Mapping[str, str]) -> None:
         """Make the job's folder if it is missing, and write these files into it.
 
-        After a crash each file is there whole, as it was before or as it is now. Raises
-        UnavailableError, and ValueError when a file's name is more than a name.
+        All of it is on disk when the call returns. Raises UnavailableError, and ValueError when a
+        file's name is more than a name.
         """
         with available(self._root / job_id):
             make_root(self._root)
             with opened(self._root, os.O_RDONLY | os.O_DIRECTORY) as root:
                 make_folder("spool", root)
                 make_folder(job_id, root)
-                os.fsync(root)
                 with opened(job_id, FOLDER, root) as folder:
                     make_folder("artifacts", folder)
-                    for name, text in files.items():
-                        write(name, text.encode(), folder)
-                    os.fsync(folder)
+                    contents = {name: text.encode() for name, text in files.items()}
+                    write(contents, folder, above=[root])
 
     def claim(self, job_id: JobId, attempt: int, slurm_id: SlurmId) -> SlurmId:
         """Give the attempt's container to this Slurm job unless one has it; the one that has it.

@@ -70,10 +70,8 @@ class LocalRemains:
         with available(self._root), opened(self._root, os.O_RDONLY | os.O_DIRECTORY) as root:
             make_folder("spool", root)
             with opened("spool", FOLDER, root) as spool:
-                for mark in marks:
-                    ending = "started" if isinstance(mark, StartMark) else "ended"
-                    name = f"{job_id}.{attempt}.{mark.restart}.{ending}"
-                    write(name, mark_text(mark).encode(), spool)
+                texts = {_mark_name(job_id, attempt, it): mark_text(it).encode() for it in marks}
+                write(texts, spool)
 
     def _look(self, job_id: JobId, folder: int) -> JobRemains:
         names = sorted(_names(folder))
@@ -116,6 +114,11 @@ class LocalRemains:
         text = "" if said is None else said.decode(errors="replace")
         told = read_mark(spool_name, text, at=self._clock.now())
         return int(spool_name.split(".")[1]), [] if told is None else [told[2]]
+
+
+def _mark_name(job_id: JobId, attempt: int, mark: StartMark | EndMark) -> str:
+    ending = "started" if isinstance(mark, StartMark) else "ended"
+    return f"{job_id}.{attempt}.{mark.restart}.{ending}"
 
 
 def _names(folder: int) -> list[str]:

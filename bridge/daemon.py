@@ -106,9 +106,11 @@ class Daemon:
         connections: Sequence[Connection],
         clock: Clock,
         polling: PollingSettings,
+        beside: Sequence[Worker] = (),
     ) -> None:
         """`source` has the jobs, `control` what is wanted of them.
 
+        The workers `beside` are started and stopped with those of the daemon itself.
         `connections` are started in their order and closed in the reverse one.
         """
         self._site = site
@@ -117,6 +119,7 @@ class Daemon:
         self._connections = connections
         self._clock = clock
         self._polling = polling
+        self._beside = beside
         self._inbox = _Inbox(source, verbs.intake.receive)
         self._control_inbox = _Inbox(control, verbs.cancellation.receive)
         self._last_look = self._last_change = clock.uptime() - polling.looks.longest
@@ -176,6 +179,7 @@ class Daemon:
             self._sweep,
             self._housekeeping,
             self._lock,
+            *self._beside,
         )
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

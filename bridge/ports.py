@@ -111,6 +111,50 @@ class JobFolders(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """A file in a job's folder, which the job may write, replace or remove at any time."""
+
+    job_id: JobId
+    name: str
+    """A path below the job's folder; one that leads elsewhere is of no file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRange:
+    """Some of a file's bytes, as they are asked for."""
+
+    file: JobFile
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some of a file's bytes."""
+
+    data: bytes
+    """Fewer than were asked for where the file ends."""
+    size: int
+    """How many bytes the whole file had."""
+
+
+class JobFiles(Protocol):
+    """What jobs have written. Every method may raise UnavailableError.
+
+    None stands for what is no regular file, is not there, may not be read, or is reached by a
+    symbolic link: jobs can put anything there.
+    """
+
+    def sizes(self, files: Sequence[JobFile]) -> tuple[int | None, ...]:
+        """How many bytes each has; costs a far site few round trips, however many there are."""
+        ...
+
+    def read(self, ranges: Sequence[FileRange]) -> tuple[Piece | None, ...]:
+        """The bytes that each range has now; costs a far site few round trips."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """A job to be recorded, with its first events."""
 
@@ -274,6 +318,73 @@ class Outbox(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldEvent:
+    """An event of a job that was told, or is about to be."""
+
+    position: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many jobs there are to look after."""
+
+    waiting: int
+    """In phase ACCEPTED or SUBMITTING."""
+    live: int
+    """QUEUED, HELD or RUNNING."""
+
+
+class QueryJournal(Protocol):
+    """What is answered from the journal. Every method may raise UnavailableError."""
+
+    def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
+        """Those of these jobs that are recorded, in no order."""
+        ...
+
+    def told(self, job_id: JobId, *, after: int, limit: int) -> tuple[ToldEvent, ...]:
+        """The oldest events of the job after this position; progress is not among them."""
+        ...
+
+    def load(self) -> Load:
+        """How many jobs there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer to whoever asked."""
+
+    reply_to: str
+    correlation_id: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """Something told to whoever listens just now, and kept for nobody."""
+
+    routing_key: str
+    body: bytes
+
+
+class ReturnChannel(Protocol):
+    """What goes back to front ends beside the events. Every method may raise UnavailableError."""
+
+    def answer(self, replies: Sequence[Reply]) -> None:
+        """Send answers; one that nobody waits for any more is lost."""
+        ...
+
+    def tell_logs(self, messages: Sequence[Passing]) -> None:
+        """Tell what followed jobs have written."""
+        ...
+
+    def tell_presence(self, message: Passing) -> None:
+        """Tell that this bridge is there."""
+        ...
+
+
 class EventSink(Protocol):
     """The status exchange."""
 
@@ -295,6 +406,10 @@ class Delivery:
     connection: int
     """The number of the connection it came on: a delivery tag means nothing on another one."""
     delivery_tag: int
+    reply_to: str | None = None
+    """The queue where an answer is waited for (AMQP 0-9-1, basic properties)."""
+    correlation_id: str | None = None
+    """What the answer is to bear."""
 
 
 class Settlement(StrEnum):

@@ -12,10 +12,17 @@ import structlog
 
 from bridge.adapters.budget import BudgetedRunner
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.local_folders import LocalFolders, LocalRemains
+from bridge.adapters.local_folders import LocalFiles, LocalFolders, LocalRemains
 from bridge.adapters.local_processes.scheduler import LocalProcesses
 from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
-from bridge.adapters.rabbitmq import Consumer, ControlConsumer, Publisher, RabbitEventSink
+from bridge.adapters.rabbitmq import (
+    Consumer,
+    ControlConsumer,
+    Publisher,
+    QuestionConsumer,
+    RabbitEventSink,
+    RabbitReturnChannel,
+)
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
@@ -38,8 +45,11 @@ from bridge.core.settings import (
     SshSettings,
 )
 from bridge.daemon import Daemon, Verbs
+from bridge.flows.answer import Answers
+from bridge.flows.answer_files import FileAnswers
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
+from bridge.flows.presence import PresenceTeller
 from bridge.flows.reach import Reachability
 from bridge.flows.rebuild import Findings, fill, search
 from bridge.flows.record import Recorder
@@ -47,6 +57,7 @@ from bridge.flows.relay import Relay
 from bridge.flows.release import Release
 from bridge.flows.submit import ParallelMap, Prepared, Submission
 from bridge.flows.sweep import Sweep
+from bridge.flows.tail import Tail
 from bridge.flows.watch import Watch
 from bridge.ports import (
     CancelJournal,
@@ -55,16 +66,20 @@ from bridge.ports import (
     DependencyJournal,
     EventSink,
     IntakeJournal,
+    JobFiles,
     JobFolders,
     LifecycleJournal,
     NoticeJournal,
     Outbox,
+    QueryJournal,
+    ReturnChannel,
     Runner,
     Scheduler,
 )
 from bridge.script import job_files, refusals, script_name
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
+from bridge.worker import Worker
 
 log = structlog.get_logger()
 
@@ -76,6 +91,7 @@ class Journal(
     CancelJournal,
     NoticeJournal,
     Outbox,
+    QueryJournal,
     Protocol,
 ):
     """Every role of the journal."""
@@ -88,10 +104,13 @@ class World:
     clock: Clock
     scheduler: Scheduler
     folders: JobFolders
+    files: JobFiles
     journal: Journal
     jobs: DeliverySource
     control: DeliverySource
+    questions: DeliverySource
     events: EventSink
+    channel: ReturnChannel
 
 
 def _as_it_is(world: World) -> World:
@@ -111,60 +130,83 @@ def open_daemon(
     clock = SystemClock()
     publisher = Publisher(broker)
     jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
+    questions = QuestionConsumer(broker, site.name)
     # Twice as many as may ask Slurm: the others write folders, or wait for the disk.
     threads = 2 * settings.scheduler.parallel_submissions
     pool = ThreadPoolExecutor(threads, thread_name_prefix="submit")
     with (
         open_journal(settings.journal, clock=clock) as journal,
-        _reached(settings, clock) as (scheduler, folders),
+        _reached(settings, clock) as reached,
     ):
         world = World(
             clock=clock,
-            scheduler=scheduler,
-            folders=folders,
+            scheduler=reached.scheduler,
+            folders=reached.folders,
+            files=reached.files,
             journal=journal,
             jobs=jobs,
             control=control,
+            questions=questions,
             events=RabbitEventSink(broker, publisher),
+            channel=RabbitReturnChannel(broker, publisher),
         )
         flows = _Flows(settings=settings, world=dress(world))
+        verbs = flows.verbs(
+            parallel=pool.map,
+            keep_house=partial(_keep_house, journal, reached.scheduler, clock, settings),
+            hold_lock=journal.lock.renew,
+        )
         try:
             yield Daemon(
                 site=site.name,
-                verbs=flows.verbs(
-                    parallel=pool.map,
-                    keep_house=partial(_keep_house, journal, scheduler, clock, settings),
-                    hold_lock=journal.lock.renew,
-                ),
+                verbs=verbs,
                 source=flows.world.jobs,
                 control=flows.world.control,
-                connections=(publisher, control, jobs),
+                connections=(publisher, questions, control, jobs),
                 clock=clock,
                 polling=_within_budget(settings),
+                beside=flows.return_channel(verbs.reachability),
             )
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reached:
+    """What runs the scripts, and the jobs' folders."""
+
+    scheduler: Scheduler
+    folders: JobFolders
+    files: JobFiles
+
+
 @contextmanager
-def _reached(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Scheduler, JobFolders]]:
-    """What runs the scripts, and the jobs' folders: on this machine, or on a login node.
+def _reached(settings: SiteSettings, clock: Clock) -> Iterator[_Reached]:
+    """What is on this machine, or on a login node.
 
     Local jobs are nobody else's while the journal is held.
     """
-    access, work_root = settings.scheduler.access, settings.site.work_root
+    access = settings.scheduler.access
     if settings.scheduler.kind is SchedulerKind.LOCAL:
-        yield _local_processes(settings, clock), LocalFolders(work_root, clock)
+        yield _here(_local_processes(settings, clock), settings, clock)
         return
     if settings.scheduler.kind is SchedulerKind.PYSLURM:
         with open_pyslurm(settings, clock) as through_pyslurm:
-            yield through_pyslurm, LocalFolders(work_root, clock)
+            yield _here(through_pyslurm, settings, clock)
         return
     if access is None:
-        yield _slurm(LocalRunner(), settings, clock), LocalFolders(work_root, clock)
+        yield _here(_slurm(LocalRunner(), settings, clock), settings, clock)
         return
-    with _login_node(settings, access, clock) as (runner, folders):
-        yield _slurm(runner, settings, clock), folders
+    with _login_node(settings, access, clock) as (runner, folders, files):
+        scheduler = _slurm(runner, settings, clock)
+        yield _Reached(scheduler=scheduler, folders=folders, files=files)
+
+
+def _here(scheduler: Scheduler, settings: SiteSettings, clock: Clock) -> _Reached:
+    work_root = settings.site.work_root
+    return _Reached(
+        scheduler=scheduler, folders=LocalFolders(work_root, clock), files=LocalFiles(work_root)
+    )
 
 
 @contextmanager
@@ -174,22 +216,28 @@ def open_runner(settings: SiteSettings, clock: Clock) -> Iterator[Runner]:
     if access is None:
         yield LocalRunner()
         return
-    with _login_node(settings, access, clock) as (runner, _):
+    with _login_node(settings, access, clock) as (runner, *_):
         yield runner
 
 
 @contextmanager
 def _login_node(
     settings: SiteSettings, access: SshSettings, clock: Clock
-) -> Iterator[tuple[Runner, JobFolders]]:
+) -> Iterator[tuple[Runner, JobFolders, JobFiles]]:
     try:
-        from bridge.adapters.ssh import SshConnection, SshFolders, SshRunner  # noqa: PLC0415
+        from bridge.adapters.ssh import (  # noqa: PLC0415
+            SshConnection,
+            SshFiles,
+            SshFolders,
+            SshRunner,
+        )
     except ModuleNotFoundError as error:
         what = f"{error.name} is not installed; it comes with hpc-batch-bridge[ssh]"
         raise ConfigurationError(Problem(where="scheduler.access", what=what)) from error
     with closing(SshConnection(access, clock)) as connection:
-        folders = SshFolders(connection, settings.site.work_root, clock)
-        yield SshRunner(connection), folders
+        work_root = settings.site.work_root
+        folders = SshFolders(connection, work_root, clock)
+        yield SshRunner(connection), folders, SshFiles(connection, work_root)
 
 
 @contextmanager
@@ -336,6 +384,42 @@ class _Flows:
             relay=Relay(outbox=world.journal, sink=world.events),
             keep_house=keep_house,
             hold_lock=hold_lock,
+        )
+
+    def return_channel(self, reachability: Reachability) -> tuple[Worker, ...]:
+        """Who looks after all that goes back to front ends beside the events."""
+        world, site = self.world, self.settings.site
+        tail = Tail(
+            site=site.name,
+            files=world.files,
+            jobs=world.journal,
+            channel=world.channel,
+            clock=world.clock,
+        )
+        presence = PresenceTeller(
+            site=site,
+            load=world.journal.load,
+            reachability=reachability,
+            channel=world.channel,
+            clock=world.clock,
+        )
+        answers = Answers(
+            site=site,
+            source=world.questions,
+            channel=world.channel,
+            journal=world.journal,
+            files=FileAnswers(
+                site=site, files=world.files, journal=world.journal, tail=tail, clock=world.clock
+            ),
+            presence=presence.describe,
+        )
+        follower = Worker("tail", tail.tell_growth)
+        tail.notify(follower.wake)
+        return (
+            Worker("answers", answers.answer_some),
+            Worker("answers of files", answers.answer_of_files),
+            follower,
+            Worker("presence", presence.announce),
         )
 
     def _examine(self, spec: JobSpec) -> Iterator[Problem]:

@@ -9,6 +9,9 @@ from bridge.core.policy import LookPolicy
 from bridge.core.retry import RetryPolicy
 from bridge.core.site import Site
 
+EVERYBODY = "*"
+"""The routing key of questions to all sites at once; no site can be called so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
@@ -48,6 +51,26 @@ class BrokerSettings:
     def control_exchange(self) -> str:
         """Direct and durable; the routing key is the site's name."""
         return f"{self.namespace}.control"
+
+    @property
+    def questions_exchange(self) -> str:
+        """Direct and durable; the routing key is a site's name, or EVERYBODY."""
+        return f"{self.namespace}.questions"
+
+    @property
+    def answers_exchange(self) -> str:
+        """Direct and durable; the routing key is what a question bore as `reply_to`."""
+        return f"{self.namespace}.answers"
+
+    @property
+    def logs_exchange(self) -> str:
+        """Topic and durable; routing keys are `<site>.<job id>`."""
+        return f"{self.namespace}.logs"
+
+    @property
+    def presence_exchange(self) -> str:
+        """Topic and durable; routing keys are `<site>.presence`."""
+        return f"{self.namespace}.presence"
 
     def control_queue(self, site: str) -> str:
         """The quorum queue from which the site's bridge takes control messages."""

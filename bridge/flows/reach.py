@@ -28,6 +28,7 @@ class Reachability:
         self._clock = clock
         self._patience = patience
         self._lock = Lock()
+        self._answered_at: timedelta | None = None
         silent, back = (f"{site}.{it}" for it in (EventKind.UNREACHABLE, EventKind.RECOVERED))
         self._reach = Reach(told_silent=notices.last_notice([silent, back]) == silent)
 
@@ -37,9 +38,18 @@ class Reachability:
         with self._lock:
             return self._reach != Reach()
 
+    @property
+    def answered_ago(self) -> timedelta | None:
+        """How long ago Slurm last answered; None when it has not since this program began."""
+        with self._lock:
+            if self._answered_at is None:
+                return None
+            return self._clock.uptime() - self._answered_at
+
     def answered(self) -> bool:
         """Slurm has answered; whether that is told to the outside."""
         with self._lock:
+            self._answered_at = self._clock.uptime()
             return self._tell(*hear(self._reach), None)
 
     def silent(self, words: str) -> bool:

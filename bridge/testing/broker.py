@@ -1,4 +1,4 @@
-"""A job queue and a status exchange in memory."""
+"""A job queue, a status exchange and a return channel in memory."""
 
 import threading
 from collections import deque
@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bridge.core.errors import UnavailableError
-from bridge.ports import Delivery, Settlement
+from bridge.ports import Delivery, Passing, Reply, Settlement
 from bridge.wire.event import Message
 
 
@@ -27,10 +27,23 @@ class FakeJobsQueue:
         self._connection = 1
         self._last_tag = 0
 
-    def put(self, body: bytes, *, message_id: str | None = None) -> None:
+    def put(
+        self,
+        body: bytes,
+        *,
+        message_id: str | None = None,
+        reply_to: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
         """What a front end does: a message joins the queue."""
         delivery = Delivery(
-            body=body, message_id=message_id, redelivered=False, connection=0, delivery_tag=0
+            body=body,
+            message_id=message_id,
+            redelivered=False,
+            connection=0,
+            delivery_tag=0,
+            reply_to=reply_to,
+            correlation_id=correlation_id,
         )
         with self._changed:
             self._queue.append(delivery)
@@ -111,3 +124,36 @@ class FakeStatusExchange:
         answers = tuple(it.event_id not in self.refused for it in messages)
         self.published += [it for it, told in zip(messages, answers, strict=True) if told]
         return answers
+
+
+class FakeReturnChannel:
+    """A ReturnChannel that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.answers: list[Reply] = []
+        """What was answered, in that order."""
+        self.logs: list[Passing] = []
+        """What was told of followed jobs' output."""
+        self.presence: list[Passing] = []
+        """How often, and how, this bridge said that it is there."""
+        self.is_available = True
+        """Whether the broker can be reached; every method raises UnavailableError otherwise."""
+
+    def answer(self, replies: Sequence[Reply]) -> None:
+        """Send answers."""
+        self._reach()
+        self.answers += replies
+
+    def tell_logs(self, messages: Sequence[Passing]) -> None:
+        """Tell what followed jobs have written."""
+        self._reach()
+        self.logs += messages
+
+    def tell_presence(self, message: Passing) -> None:
+        """Tell that this bridge is there."""
+        self._reach()
+        self.presence.append(message)
+
+    def _reach(self) -> None:
+        if not self.is_available:
+            raise UnavailableError("the broker does not answer")

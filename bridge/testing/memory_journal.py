@@ -13,7 +13,17 @@ from bridge.core.errors import UnavailableError
 from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job, Phase
-from bridge.ports import Acceptance, Admission, Change, Clock, News, Notice, OutboxEntry
+from bridge.ports import (
+    Acceptance,
+    Admission,
+    Change,
+    Clock,
+    Load,
+    News,
+    Notice,
+    OutboxEntry,
+    ToldEvent,
+)
 from bridge.wire.event import Message
 
 
@@ -128,6 +138,24 @@ class MemoryJournal:
             for event_id, it in self._events.items():
                 if it.entry.position in sent and it.sent_at is None:
                     self._events[event_id] = replace(it, sent_at=self._clock.now())
+
+    def told(self, job_id: JobId, *, after: int, limit: int) -> tuple[ToldEvent, ...]:
+        """See QueryJournal."""
+        with self._available():
+            mine = (
+                it.entry
+                for event_id, it in self._events.items()
+                if it.job_id == job_id and "/progress/" not in event_id
+            )
+            return tuple(
+                ToldEvent(position=it.position, body=it.message.body)
+                for it in islice((it for it in mine if it.position > after), limit)
+            )
+
+    def load(self) -> Load:
+        """See QueryJournal."""
+        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING)
+        return Load(waiting=len(waiting), live=len(self.live()))
 
     def is_empty(self) -> bool:
         """Whether it holds no job, no event and no cancel."""

@@ -6,6 +6,7 @@ from bridge.adapters.rabbitmq.topology import (
     Exchange,
     Queue,
     events_topology,
+    questions_topology,
     site_topology,
 )
 from bridge.core.settings import BrokerSettings
@@ -29,6 +30,10 @@ def test_a_site_has_its_queues_for_jobs_and_control_and_a_place_for_dead_letters
         Exchange(name="hpc-bridge.control", kind="direct"),
         Exchange(name="hpc-bridge.events", kind="topic"),
         Exchange(name="hpc-bridge.dead-letters", kind="direct"),
+        Exchange(name="hpc-bridge.questions", kind="direct"),
+        Exchange(name="hpc-bridge.answers", kind="direct"),
+        Exchange(name="hpc-bridge.logs", kind="topic"),
+        Exchange(name="hpc-bridge.presence", kind="topic"),
         Queue(
             name="hpc-bridge.dead-letters.vaughan",
             durable=True,
@@ -58,6 +63,23 @@ def test_a_listener_for_a_while_has_a_queue_that_ends_with_it() -> None:
         Queue(name="q", durable=False),
         Binding(queue="q", exchange="hpc-bridge.events", routing_key="vaughan.#"),
         Binding(queue="q", exchange="hpc-bridge.events", routing_key="*.failed"),
+    )
+
+
+def test_a_site_is_asked_through_a_queue_that_is_bounded_and_ends_with_its_bridge() -> None:
+    assert questions_topology(SETTINGS, "vaughan", queue="q") == (
+        Exchange(name="hpc-bridge.questions", kind="direct"),
+        Queue(
+            name="q",
+            durable=False,
+            arguments=(
+                ("x-max-length", 1000),
+                ("x-max-length-bytes", 4 * 1024 * 1024),
+                ("x-message-ttl", 30_000),
+            ),
+        ),
+        Binding(queue="q", exchange="hpc-bridge.questions", routing_key="vaughan"),
+        Binding(queue="q", exchange="hpc-bridge.questions", routing_key="*"),
     )
 
 

@@ -17,7 +17,7 @@ from bridge.core.job import SlurmId
 from bridge.core.settings import SiteSettings
 from bridge.daemon import Daemon
 from bridge.sites import load_site
-from bridge.testing.broker import FakeStatusExchange
+from bridge.testing.broker import FakeReturnChannel, FakeStatusExchange
 from bridge.testing.cluster import FakeCluster
 from bridge.testing.slurm import FakeSlurm
 from bridge.wire.control import cancel_message
@@ -57,6 +57,8 @@ class Outside:
     def __init__(self) -> None:
         self.jobs = ImpatientQueue()
         self.control = ImpatientQueue()
+        self.questions = ImpatientQueue()
+        self.channel = FakeReturnChannel()
         self.events = FakeStatusExchange()
         self._slurm: FakeSlurm | None = None
 
@@ -79,6 +81,8 @@ class Outside:
             scheduler=self.slurm,
             jobs=self.jobs,
             control=self.control,
+            questions=self.questions,
+            channel=self.channel,
             events=self.events,
         )
 

@@ -10,11 +10,11 @@ from pathlib import Path, PurePath
 from bridge.core.errors import UnavailableError
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+HOSTILE_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # O_NONBLOCK: it may be a FIFO.
 
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_HOSTILE_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # O_NONBLOCK: it may be a FIFO.
 
 
 def read(name: str, folder: int, *, longest: int) -> bytes | None:
@@ -23,7 +23,7 @@ def read(name: str, folder: int, *, longest: int) -> bytes | None:
     Also None when it may not be read. Raises OSError.
     """
     try:
-        with opened(name, _HOSTILE_FILE, folder) as file:
+        with opened(name, HOSTILE_FILE, folder) as file:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 return None
             said = b""

@@ -2,11 +2,13 @@
 
 from bridge.adapters.rabbitmq.batch import Outgoing
 from bridge.adapters.rabbitmq.confirms import Confirmation
-from bridge.adapters.rabbitmq.consumer import Consumer, ControlConsumer
+from bridge.adapters.rabbitmq.consumer import Consumer, ControlConsumer, QuestionConsumer
 from bridge.adapters.rabbitmq.declare import declare_topology
 from bridge.adapters.rabbitmq.events import RabbitEventSink
 from bridge.adapters.rabbitmq.listener import Listener
+from bridge.adapters.rabbitmq.passing import PassingListener
 from bridge.adapters.rabbitmq.publisher import Publisher
+from bridge.adapters.rabbitmq.returning import RabbitReturnChannel
 
 __all__ = [
     "Confirmation",
@@ -14,7 +16,10 @@ __all__ = [
     "ControlConsumer",
     "Listener",
     "Outgoing",
+    "PassingListener",
     "Publisher",
+    "QuestionConsumer",
     "RabbitEventSink",
+    "RabbitReturnChannel",
     "declare_topology",
 ]

@@ -9,7 +9,7 @@ from bridge.adapters.rabbitmq.confirms import Confirmation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A message to be published, durable."""
+    """A message to be published."""
 
     exchange: str
     routing_key: str
@@ -18,6 +18,10 @@ class Outgoing:
     content_type: str
     mandatory: bool = True
     """Whether a message that no queue takes comes back; without, it counts as confirmed."""
+    durable: bool = True
+    """Whether it survives a broker's restart in a durable queue."""
+    reply_to: str | None = None
+    correlation_id: str | None = None
 
 
 class Batch:

@@ -1,9 +1,10 @@
 """The queues of a site."""
 
 from functools import partial
+from uuid import uuid4
 
 from bridge.adapters.rabbitmq.reader import QueueReader, Subscription
-from bridge.adapters.rabbitmq.topology import site_topology
+from bridge.adapters.rabbitmq.topology import questions_topology, site_topology
 from bridge.core.settings import BrokerSettings
 
 
@@ -21,6 +22,22 @@ class ControlConsumer(QueueReader):
     def __init__(self, settings: BrokerSettings, site: str) -> None:
         subscribe = partial(_subscription, settings, site, settings.control_queue(site))
         super().__init__(settings, subscribe, name=f"{settings.namespace} {site} control")
+
+
+class QuestionConsumer(QueueReader):
+    """Fulfils ports.DeliverySource over the questions that somebody asks of a site just now.
+
+    Its queue is there only while it is: who asks a site that nobody serves is told so at once.
+    """
+
+    def __init__(self, settings: BrokerSettings, site: str) -> None:
+        def subscribe() -> Subscription:
+            # A new name each time: the broker may hold on to the old connection, and its queue.
+            queue = f"{settings.questions_exchange}.{site}.{uuid4().hex}"
+            topology = questions_topology(settings, site, queue=queue)
+            return Subscription(queue=queue, topology=topology)
+
+        super().__init__(settings, subscribe, name=f"{settings.namespace} {site} questions")
 
 
 def _subscription(settings: BrokerSettings, site: str, queue: str) -> Subscription:

@@ -172,10 +172,13 @@ class Publisher:
             routing_key=message.routing_key,
             message_id=message.message_id,
         )
+        mode = DeliveryMode.Persistent if message.durable else DeliveryMode.Transient
         properties = BasicProperties(
             content_type=message.content_type,
-            delivery_mode=DeliveryMode.Persistent.value,
+            delivery_mode=mode.value,
             message_id=message.message_id,
+            reply_to=message.reply_to,
+            correlation_id=message.correlation_id,
         )
         try:
             channel.basic_publish(

@@ -191,11 +191,17 @@ class QueueReader:
 
 def read_delivery(method: object, properties: object, body: bytes, *, connection: int) -> Delivery:
     """A delivery from pika's objects; `connection` is the number of the channel it came on."""
-    message_id = getattr(properties, "message_id", None)
     return Delivery(
         body=body,
-        message_id=None if message_id is None else str(message_id),
+        message_id=_text(properties, "message_id"),
         redelivered=bool(getattr(method, "redelivered", False)),
         connection=connection,
         delivery_tag=int(getattr(method, "delivery_tag", 0)),
+        reply_to=_text(properties, "reply_to"),
+        correlation_id=_text(properties, "correlation_id"),
     )
+
+
+def _text(properties: object, name: str) -> str | None:
+    value = getattr(properties, name, None)
+    return None if value is None else str(value)

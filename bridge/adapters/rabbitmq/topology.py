@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.core.settings import BrokerSettings
+from bridge.core.settings import EVERYBODY, BrokerSettings
 
 DELIVERY_LIMIT = 1_000_000
 """How often a quorum queue may hand out a message before it dead-letters it.
@@ -12,6 +12,12 @@ RabbitMQ 4.0 takes 20 if nothing is said, and a daemon that fails in a loop woul
 "no limit" is known since 4.0 only: 3.x reads it as 0 (RabbitMQ pull request 12250), and would
 dead-letter at the first redelivery.
 """
+
+MOST_QUESTIONS = 1_000
+"""How many questions wait for a site's bridge; of more, the oldest are dropped."""
+MOST_QUESTION_BYTES = 4 * 1024 * 1024
+QUESTION_LIFE_MS = 30_000
+"""Who asked has given up by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,10 @@ def exchanges(settings: BrokerSettings) -> Topology:
         Exchange(name=settings.control_exchange, kind="direct"),
         Exchange(name=settings.events_exchange, kind="topic"),
         Exchange(name=settings.dead_letter_exchange, kind="direct"),
+        Exchange(name=settings.questions_exchange, kind="direct"),
+        Exchange(name=settings.answers_exchange, kind="direct"),
+        Exchange(name=settings.logs_exchange, kind="topic"),
+        Exchange(name=settings.presence_exchange, kind="topic"),
     )
 
 
@@ -91,6 +101,31 @@ def events_topology(
             Binding(queue=queue, exchange=settings.events_exchange, routing_key=it)
             for it in routing_keys
         ),
+    )
+
+
+def questions_topology(settings: BrokerSettings, site: str, *, queue: str) -> Topology:
+    """What a site's bridge needs to be asked: a queue that is there only while the bridge is."""
+    bounds = (
+        ("x-max-length", MOST_QUESTIONS),
+        ("x-max-length-bytes", MOST_QUESTION_BYTES),
+        ("x-message-ttl", QUESTION_LIFE_MS),
+    )
+    exchange = settings.questions_exchange
+    return (
+        Exchange(name=exchange, kind="direct"),
+        Queue(name=queue, durable=False, arguments=bounds),
+        Binding(queue=queue, exchange=exchange, routing_key=site),
+        Binding(queue=queue, exchange=exchange, routing_key=EVERYBODY),
+    )
+
+
+def passing_topology(exchange: Exchange, *, queue: str, routing_keys: Iterable[str]) -> Topology:
+    """What somebody needs who listens to what passes by, such as answers or logs."""
+    return (
+        exchange,
+        Queue(name=queue, durable=False),
+        *(Binding(queue=queue, exchange=exchange.name, routing_key=it) for it in routing_keys),
     )
 
 

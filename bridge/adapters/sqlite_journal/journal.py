@@ -19,7 +19,17 @@ from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job
 from bridge.core.settings import JournalSettings
-from bridge.ports import Acceptance, Admission, Change, Clock, News, Notice, OutboxEntry
+from bridge.ports import (
+    Acceptance,
+    Admission,
+    Change,
+    Clock,
+    Load,
+    News,
+    Notice,
+    OutboxEntry,
+    ToldEvent,
+)
 from bridge.wire.event import Message
 
 T = TypeVar("T")
@@ -126,6 +136,20 @@ class SqliteJournal:
         now = write_time(self._clock.now())
         rows = [{"position": it, "sent_at": now} for it in positions]
         self._writer.run(lambda it: it.executemany(SQL["mark_sent"], rows).rowcount)
+
+    def told(self, job_id: JobId, *, after: int, limit: int) -> tuple[ToldEvent, ...]:
+        """See QueryJournal."""
+        row = {"job_id": job_id, "after": after, "limit": limit}
+        return self._read(
+            lambda it: tuple(
+                ToldEvent(position=found["position"], body=found["body"])
+                for found in it.execute(SQL["told"], row)
+            )
+        )
+
+    def load(self) -> Load:
+        """See QueryJournal."""
+        return self._read(lambda it: Load(**it.execute(SQL["load"]).fetchone()))
 
     def is_empty(self) -> bool:
         """Whether it holds no job, no event and no cancel."""

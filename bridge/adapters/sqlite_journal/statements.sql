@@ -142,6 +142,20 @@ WHERE sent_at IS NULL
 ORDER BY position
 LIMIT :limit;
 
+-- name: told
+SELECT position, body FROM events INDEXED BY events_of_job
+WHERE job = (SELECT number FROM jobs WHERE job_id = :job_id) AND position > :after
+    AND instr(event_id, '/progress/') = 0
+ORDER BY position
+LIMIT :limit;
+
+-- name: load
+SELECT (
+    SELECT count(*) FROM jobs INDEXED BY jobs_waiting WHERE phase IN ('accepted', 'submitting')
+) AS waiting, (
+    SELECT count(*) FROM jobs INDEXED BY jobs_live WHERE phase IN ('queued', 'held', 'running')
+) AS live;
+
 -- name: mark_sent
 UPDATE events SET sent_at = :sent_at WHERE position = :position AND sent_at IS NULL;
 

@@ -25,6 +25,7 @@ class Kind(IntEnum):
     READ = 5
     WRITE = 6
     LSTAT = 7
+    FSTAT = 8
     OPENDIR = 11
     READDIR = 12
     REMOVE = 13
@@ -64,6 +65,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attributes:
+    """What a server says of a file; 0 where it does not say."""
+
+    mode: int
+    """Kind and permissions as in stat(2)."""
+    size: int
+    modified: int
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A file in a folder, or the target of a link."""
 
@@ -98,9 +110,9 @@ def write(handle: bytes, offset: int, data: bytes) -> Request:
     return Request(kind=Kind.WRITE, body=text(handle) + struct.pack(">Q", offset) + text(data))
 
 
-def read(handle: bytes, length: int) -> Request:
-    """Read from the file's beginning."""
-    return Request(kind=Kind.READ, body=text(handle) + struct.pack(">QI", 0, length))
+def read(handle: bytes, length: int, *, start: int = 0) -> Request:
+    """Read from this byte on; a server may answer with fewer bytes."""
+    return Request(kind=Kind.READ, body=text(handle) + struct.pack(">QI", start, length))
 
 
 def make_folder(path: str, *, mode: int) -> Request:
@@ -168,8 +180,12 @@ class Reply:
 
     def mode(self) -> int:
         """Kind and permissions of a file."""
+        return self.attributes().mode
+
+    def attributes(self) -> Attributes:
+        """What is known of a file."""
         self._expect(Kind.ATTRS)
-        return self._attributes()[0]
+        return self._attributes()
 
     def entries(self) -> tuple[Entry, ...] | None:
         """Some of the files in a folder; None when that were all."""
@@ -190,19 +206,19 @@ class Reply:
     def _entry(self) -> Entry:
         name = self._string().decode("utf-8", "surrogateescape")
         self._string()  # As `ls -l` shows it.
-        mode, modified = self._attributes()
-        return Entry(name=name, mode=mode, modified=modified)
+        about = self._attributes()
+        return Entry(name=name, mode=about.mode, modified=about.modified)
 
     def _expect(self, kind: Kind) -> None:
         self.check()
         if self._kind != kind:
             raise OSError(f"the server answers with packet {self._kind}, {kind.name} is wanted")
 
-    def _attributes(self) -> tuple[int, int]:
+    def _attributes(self) -> Attributes:
         flags = self._number()
-        mode = modified = 0
+        mode = modified = size = 0
         if flags & _SIZE:
-            self._take(8)
+            size = int.from_bytes(self._take(8), "big")
         if flags & _OWNER:
             self._take(8)
         if flags & _PERMISSIONS:
@@ -214,7 +230,7 @@ class Reply:
             for _ in range(self._number()):
                 self._string()
                 self._string()
-        return mode, modified
+        return Attributes(mode=mode, size=size, modified=modified)
 
     def _string(self) -> bytes:
         return self._take(self._number())

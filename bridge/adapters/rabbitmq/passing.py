@@ -1,0 +1,75 @@
+"""Listens to what passes by, such as answers and logs: what is not heard at once is lost."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Self
+from uuid import uuid4
+
+from bridge.adapters.rabbitmq.reader import QueueReader, Subscription
+from bridge.adapters.rabbitmq.topology import Exchange, passing_topology
+from bridge.core.settings import BrokerSettings
+from bridge.ports import Delivery, Settlement
+
+
+class PassingListener:
+    """Reads a queue of its own, which ends with its connection."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        exchange: Exchange,
+        routing_keys: Callable[[str], Iterable[str]],
+        *,
+        name: str,
+    ) -> None:
+        """`routing_keys` says what is wanted, from the queue's name, which is new each time."""
+        self._queue = ""
+
+        def subscribe() -> Subscription:
+            self._queue = f"{exchange.name}.{uuid4().hex}"
+            topology = passing_topology(
+                exchange, queue=self._queue, routing_keys=routing_keys(self._queue)
+            )
+            return Subscription(queue=self._queue, topology=topology)
+
+        self._reader = QueueReader(settings, subscribe, name=name)
+
+    @classmethod
+    def of_answers(cls, settings: BrokerSettings) -> Self:
+        """Answers to questions that bear `queue` as `reply_to`."""
+        exchange = Exchange(name=settings.answers_exchange, kind="direct")
+        return cls(settings, exchange, lambda it: [it], name=f"{settings.namespace} answers")
+
+    @classmethod
+    def of_logs(cls, settings: BrokerSettings, routing_key: str) -> Self:
+        """What followed jobs write."""
+        exchange = Exchange(name=settings.logs_exchange, kind="topic")
+        return cls(settings, exchange, lambda _: [routing_key], name=f"{settings.namespace} logs")
+
+    @property
+    def queue(self) -> str:
+        """What the queue is called now."""
+        return self._queue
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the broker as we see it, in words; empty when all is well."""
+        return self._reader.problems
+
+    def start(self) -> None:
+        """Begin to connect and to listen; does not wait."""
+        self._reader.start()
+
+    def close(self, timeout: timedelta = timedelta(seconds=5)) -> None:
+        """Stop listening."""
+        self._reader.close(timeout)
+
+    def wait_until_listening(self, timeout: timedelta) -> bool:
+        """Whether what passes reaches us, by then at the latest."""
+        return self._reader.wait_until_consuming(timeout)
+
+    def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
+        """Up to `limit` messages; waits until there is one or the time is over."""
+        deliveries = self._reader.take(limit, timeout=timeout)
+        self._reader.settle([(it, Settlement.ACK) for it in deliveries])
+        return deliveries

@@ -24,6 +24,8 @@ class RecordedEvent:
     recorded_at: datetime
     sent_at: datetime | None
     """When the broker confirmed it; None while it waits."""
+    reply_to: str | None = None
+    """The queue that gets it, where it is a reply and no event at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def verify(journal: InspectedJournal) -> Iterator[str]:
     for notice in journal.notices():
         if isinstance(notice, str):
             yield notice
-        else:
+        elif notice.reply_to is None:
             yield from _of_the_body(notice)
 
 

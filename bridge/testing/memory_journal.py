@@ -283,6 +283,10 @@ class MemoryJournal:
     def _tell(
         self, message: Message, job_id: JobId | None, *, rejected: JobId | None = None
     ) -> None:
+        if message.reply_to is not None:
+            job_id = None
+            if message.event_id in self._events:
+                return
         if message.event_id in self._events:
             raise ValueError(f"the event {message.event_id} is recorded already")
         self._last_position += 1

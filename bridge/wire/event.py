@@ -31,6 +31,10 @@ class Message:
     """The CloudEvents id: the same at every redelivery."""
     routing_key: str
     body: bytes
+    reply_to: str | None = None
+    """The queue that gets it; None for an event, which is for everybody."""
+    correlation_id: str | None = None
+    """What the one who waits for a reply knows it by."""
 
 
 class _Model(BaseModel):

@@ -51,6 +51,7 @@ def line_of_event(event: RecordedEvent, job_id: JobId | None) -> Line:
         "routing_key": event.routing_key,
         "recorded_at": _plain(event.recorded_at),
         "sent_at": _plain(event.sent_at),
+        "reply_to": event.reply_to,
         "body": event.body.decode(errors="replace"),
     }
 

@@ -34,10 +34,12 @@ from bridge.ports import (
     DependencyJournal,
     IntakeJournal,
     LifecycleJournal,
+    Notice,
     Outbox,
 )
 from bridge.testing.clock import START, FakeClock
 from bridge.testing.memory_journal import MemoryJournal
+from bridge.wire.event import Message
 
 ALL = 1000
 BEGUN = SubmissionBegun(at=START)
@@ -174,6 +176,31 @@ def test_a_notice_that_was_sent_is_still_a_duplicate(journal: Journal) -> None:
 
     assert journal.admit([a_notice()]) == (Admission.DUPLICATE,)
     assert journal.unsent(ALL) == ()
+
+
+def test_a_reply_is_told_to_its_queue_and_is_no_event_of_the_job(journal: Journal) -> None:
+    acceptance = an_acceptance(1)
+    journal.admit([acceptance])
+    change = a_change(acceptance.job, REFUSED)
+    reply = Message(
+        event_id="reply/1",
+        routing_key="testbed.reply",
+        body=b"{}",
+        reply_to="results",
+        correlation_id="7",
+    )
+    assert journal.record([replace(change, messages=(*change.messages, reply))]) == ()
+    assert [it.message for it in journal.unsent(ALL)][-1] == reply
+    assert journal.admit([Notice(message=reply)]) == (Admission.DUPLICATE,)
+
+
+def test_a_reply_that_is_recorded_already_does_not_stop_the_change(journal: Journal) -> None:
+    acceptance = an_acceptance(1)
+    reply = Message(event_id="reply/1", routing_key="testbed.reply", body=b"{}", reply_to="results")
+    journal.admit([acceptance, Notice(message=reply)])
+    change = a_change(acceptance.job, REFUSED)
+    assert journal.record([replace(change, messages=(*change.messages, reply))]) == ()
+    assert [it.message for it in journal.unsent(ALL)].count(reply) == 1
 
 
 def test_an_event_id_that_is_in_use_fails_the_whole_call(journal: Journal) -> None:

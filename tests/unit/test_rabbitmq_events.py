@@ -47,6 +47,39 @@ def test_an_event_goes_out_as_a_cloud_event_under_its_own_id() -> None:
     ]
 
 
+REPLY = Message(
+    event_id="reply/job",
+    routing_key="vaughan.reply",
+    body=b"{}",
+    reply_to="results",
+    correlation_id="run-7",
+)
+
+
+def test_a_reply_goes_to_its_queue_alone() -> None:
+    sender = Answering(Confirmation.CONFIRMED)
+    assert RabbitEventSink(SETTINGS, sender).publish([REPLY]) == (True,)
+    assert sender.sent == [
+        Outgoing(
+            exchange="",
+            routing_key="results",
+            body=b"{}",
+            message_id="reply/job",
+            content_type="application/json",
+            correlation_id="run-7",
+        )
+    ]
+
+
+def test_a_reply_whose_queue_is_gone_counts_as_told_and_is_warned_of() -> None:
+    sink = RabbitEventSink(SETTINGS, Answering(Confirmation.UNROUTABLE))
+    with capture_logs() as logs:
+        assert sink.publish([REPLY]) == (True,)
+    (told,) = logs
+    assert (told["event"], told["queue"]) == ("reply_unroutable", "results")
+    assert sink.unroutable == 0
+
+
 def test_only_what_the_broker_has_seen_counts_as_told() -> None:
     sender = Answering(
         Confirmation.CONFIRMED, Confirmation.UNROUTABLE, Confirmation.REFUSED, Confirmation.UNKNOWN

@@ -7,6 +7,7 @@ from unit.house import House, job_id, message
 
 from bridge.core.errors import UnavailableError
 from bridge.flows.relay import Relay
+from bridge.ports import Notice
 from bridge.testing.broker import FakeStatusExchange
 from bridge.testing.memory_journal import MemoryJournal
 from bridge.wire.event import Message
@@ -107,6 +108,27 @@ def test_a_broker_that_confirms_nothing_counts_as_away(
     with pytest.raises(UnavailableError, match="none of 1 events"):
         Relay(outbox=house.journal, sink=exchange).publish_waiting()
     assert len(house.journal.unsent(10)) == 1
+
+
+def test_a_reply_that_its_queue_does_not_take_keeps_nobody_waiting() -> None:
+    house = House()
+    reply = Message(event_id="reply/1", routing_key="testbed.reply", body=b"{}", reply_to="results")
+    house.journal.admit([Notice(message=reply)])
+    exchange = FakeStatusExchange()
+    exchange.refused = {"reply/1"}
+    relay = Relay(outbox=house.journal, sink=exchange, batch=1)
+    with pytest.raises(UnavailableError):
+        relay.publish_waiting()
+    house.receive(message(1), message(2))
+    assert relay.publish_waiting() == 1
+    assert relay.publish_waiting() == 1
+    assert published(exchange) == [f"{job_id(1)}/1", f"{job_id(2)}/1"]
+    with pytest.raises(UnavailableError):
+        relay.publish_waiting()
+    exchange.refused = set()
+    assert relay.publish_waiting() == 1
+    assert published(exchange)[-1] == "reply/1"
+    assert relay.publish_waiting() == 0
 
 
 def test_an_event_of_which_it_is_not_recorded_that_it_went_out_goes_out_again(

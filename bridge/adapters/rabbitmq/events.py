@@ -1,4 +1,4 @@
-"""The status exchange."""
+"""The status exchange, and the queues of those who wait for a reply."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -51,11 +51,27 @@ class RabbitEventSink:
         confirmations = self._publisher.send([self._outgoing(it) for it in messages])
         if messages and set(confirmations) == {Confirmation.UNKNOWN}:
             raise UnavailableError("the broker has confirmed none of the events")
-        self._note(confirmations.count(Confirmation.UNROUTABLE))
+        self._note(
+            [
+                it
+                for it, yes in zip(messages, confirmations, strict=True)
+                if yes is Confirmation.UNROUTABLE
+            ]
+        )
         told = {Confirmation.CONFIRMED, Confirmation.UNROUTABLE}
         return tuple(it in told for it in confirmations)
 
     def _outgoing(self, message: Message) -> Outgoing:
+        if message.reply_to is not None:
+            # By the default exchange, a message goes to the queue that its routing key names.
+            return Outgoing(
+                exchange="",
+                routing_key=message.reply_to,
+                body=message.body,
+                message_id=message.event_id,
+                content_type="application/json",
+                correlation_id=message.correlation_id,
+            )
         return Outgoing(
             exchange=self._exchange,
             routing_key=message.routing_key,
@@ -64,7 +80,11 @@ class RabbitEventSink:
             content_type=CONTENT_TYPE,
         )
 
-    def _note(self, unroutable: int) -> None:
+    def _note(self, lost: Sequence[Message]) -> None:
+        for it in lost:
+            if it.reply_to is not None:
+                log.warning("reply_unroutable", message_id=it.event_id, queue=it.reply_to)
+        unroutable = sum(it.reply_to is None for it in lost)
         if not unroutable:
             return
         self.unroutable += unroutable

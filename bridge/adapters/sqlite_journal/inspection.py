@@ -195,6 +195,7 @@ def _event(row: sqlite3.Row) -> RecordedEvent:
         body=row["body"],
         recorded_at=read_time(row["recorded_at"]),
         sent_at=None if row["sent_at"] is None else read_time(row["sent_at"]),
+        reply_to=row["reply_to"],
     )
 
 

@@ -268,6 +268,9 @@ def _tell(
 ) -> None:
     for message in messages:
         row = _event_row(message, now) | {"job_id": job_id}
+        if message.reply_to is not None:
+            connection.execute(SQL["insert_notice"], row | {"rejected_job": None})
+            continue
         try:
             connection.execute(SQL["insert_event"], row)
         except sqlite3.IntegrityError as error:
@@ -280,6 +283,8 @@ def _event_row(message: Message, now: str) -> dict[str, object]:
         "routing_key": message.routing_key,
         "body": message.body,
         "recorded_at": now,
+        "reply_to": message.reply_to,
+        "correlation_id": message.correlation_id,
     }
 
 
@@ -316,7 +321,11 @@ def _unsent(connection: sqlite3.Connection, limit: int) -> tuple[OutboxEntry, ..
         OutboxEntry(
             position=row["position"],
             message=Message(
-                event_id=row["event_id"], routing_key=row["routing_key"], body=row["body"]
+                event_id=row["event_id"],
+                routing_key=row["routing_key"],
+                body=row["body"],
+                reply_to=row["reply_to"],
+                correlation_id=row["correlation_id"],
             ),
         )
         for row in connection.execute(SQL["unsent"], {"limit": limit})

@@ -46,8 +46,12 @@ VALUES (
 );
 
 -- name: insert_notice
-INSERT INTO events (event_id, routing_key, body, recorded_at, rejected_job)
-VALUES (:event_id, :routing_key, :body, :recorded_at, :rejected_job)
+INSERT INTO events (
+    event_id, routing_key, body, recorded_at, rejected_job, reply_to, correlation_id
+)
+VALUES (
+    :event_id, :routing_key, :body, :recorded_at, :rejected_job, :reply_to, :correlation_id
+)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- name: insert_dependencies
@@ -137,7 +141,8 @@ ORDER BY number;
 SELECT jobs.* FROM json_each(:job_ids) JOIN jobs ON jobs.job_id = json_each.value;
 
 -- name: unsent
-SELECT position, event_id, routing_key, body FROM events INDEXED BY events_unsent
+SELECT position, event_id, routing_key, body, reply_to, correlation_id
+FROM events INDEXED BY events_unsent
 WHERE sent_at IS NULL
 ORDER BY position
 LIMIT :limit;

@@ -540,12 +540,14 @@ def test_a_journal_goes_on_when_there_is_room_again(path: Path) -> None:
 
 
 def test_a_corrupt_journal_is_told(path: Path) -> None:
+    opened(path).close()
+    schema = path.stat().st_size
     with opened(path) as journal:
         journal.admit([an_acceptance(it, request=b"x" * 3000) for it in range(100)])
     size = path.stat().st_size
     with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * (size - 4096))
+        file.seek(schema)
+        file.write(b"\xa5" * (size - schema))
 
     with opened(path) as journal:
         with pytest.raises(UnavailableError, match="malformed"):

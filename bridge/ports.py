@@ -347,6 +347,10 @@ class QueryJournal(Protocol):
         """The oldest events of the job after this position; progress is not among them."""
         ...
 
+    def request(self, job_id: JobId) -> bytes:
+        """The job's message as it came. Raises KeyError for an unknown job."""
+        ...
+
     def load(self) -> Load:
         """How many jobs there are."""
         ...

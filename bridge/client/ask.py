@@ -38,6 +38,7 @@ from bridge.wire.question import (
     LogsQuestion,
     PresenceQuestion,
     Question,
+    RequestQuestion,
     Stream,
     question_body,
 )
@@ -168,15 +169,19 @@ class Asker:
         Raises NoAnswerError with the reason TOO_LARGE for a large one, and ValueError when `job_id`
         is no UUID.
         """
-        data = bytearray()
-        while True:
-            question = ArtifactQuestion(job_id=UUID(job_id), name=name, start=len(data))
-            found = _there(self._ask(site, question).range)
-            more = _bytes(found)
-            data += more
-            if not more or len(data) >= found.size:
-                digest = hashlib.sha256(data).hexdigest()
-                return Artifact(name=name, data=bytes(data), sha256=digest)
+        the_job = UUID(job_id)
+        data = self._whole(
+            site, lambda start: ArtifactQuestion(job_id=the_job, name=name, start=start)
+        )
+        return Artifact(name=name, data=data, sha256=hashlib.sha256(data).hexdigest())
+
+    def request(self, site: str, job_id: str) -> bytes:
+        """The job message as the site has it: to show what was asked for, or to ask it again.
+
+        Raises ValueError when `job_id` is no UUID.
+        """
+        the_job = UUID(job_id)
+        return self._whole(site, lambda start: RequestQuestion(job_id=the_job, start=start))
 
     def events(self, site: str, job_id: str) -> Iterator[CloudEvent]:
         """The events of a job once more, oldest first, as far as the site still has them.
@@ -200,6 +205,16 @@ class Asker:
         seconds = max(1, min(LONGEST_LEASE, round(lease.total_seconds())))
         answer = self._ask(site, FollowQuestion(job_id=UUID(job_id), seconds=seconds))
         return _there(answer.follow)
+
+    def _whole(self, site: str, question: Callable[[int], Question]) -> bytes:
+        """All of what is handed out range by range."""
+        data = bytearray()
+        while True:
+            found = _there(self._ask(site, question(len(data))).range)
+            more = _bytes(found)
+            data += more
+            if not more or len(data) >= found.size:
+                return bytes(data)
 
     def _ask(self, site: str, question: Question) -> Answer:
         deadline = time.monotonic() + self._patience.total_seconds()

@@ -1,5 +1,6 @@
 """Answer: what front ends ask of the site while it runs."""
 
+import base64
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,15 +22,18 @@ from bridge.ports import (
     Settlement,
     ToldEvent,
 )
-from bridge.wire.answer import Answer, EventsData, Fault, answer_body
+from bridge.wire.answer import Answer, EventsData, Fault, RangeData, answer_body
 from bridge.wire.limits import limits_of
 from bridge.wire.presence import Presence
 from bridge.wire.question import (
+    LONGEST_RANGE,
+    ArtifactQuestion,
     EventsQuestion,
     FollowQuestion,
     LimitsQuestion,
+    LogsQuestion,
     PresenceQuestion,
-    Question,
+    RequestQuestion,
     read_question,
 )
 
@@ -109,7 +113,7 @@ class Answers:
         """The answer; None when it needs the file system."""
         try:
             question = read_question(delivery.body)
-            if isinstance(question, LimitsQuestion | PresenceQuestion | EventsQuestion):
+            if not isinstance(question, LogsQuestion | ArtifactQuestion | FollowQuestion):
                 return self._known(question)
         except InvalidRequestError as error:
             return self._files.fault(Fault.INVALID, str(error))
@@ -124,15 +128,30 @@ class Answers:
             self._changed.notify()
         return None
 
-    def _known(self, question: Question) -> Answer:
+    def _known(
+        self, question: LimitsQuestion | PresenceQuestion | EventsQuestion | RequestQuestion
+    ) -> Answer:
         name = self._site.name
         match question:
             case PresenceQuestion():
                 return Answer(site=name, presence=self._presence())
             case EventsQuestion():
                 return Answer(site=name, events=self._events(question))
+            case RequestQuestion():
+                return self._request(question)
             case _:
                 return Answer(site=name, limits=self._limits)
+
+    def _request(self, question: RequestQuestion) -> Answer:
+        try:
+            body = self._journal.request(JobId(str(question.job_id)))
+        except KeyError:
+            words = f"nothing is known of a job {question.job_id} at {self._site.name}"
+            return self._files.fault(Fault.UNKNOWN, words)
+        end = question.start + min(question.length, LONGEST_RANGE)
+        data = base64.b64encode(body[question.start : end]).decode()
+        found = RangeData(start=question.start, size=len(body), data=data)
+        return Answer(site=self._site.name, range=found)
 
     def _events(self, question: EventsQuestion) -> EventsData:
         job_id = JobId(str(question.job_id))

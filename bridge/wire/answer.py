@@ -39,10 +39,10 @@ class FaultData(_Model):
 
 
 class RangeData(_Model):
-    """Some of a file's bytes."""
+    """Some of the bytes of a file, or of a job message."""
 
-    start: int = Field(description="where they begin in the file")
-    size: int = Field(description="how many the file has now")
+    start: int = Field(description="where they begin in it")
+    size: int = Field(description="how many it has now")
     data: str = Field(description="the bytes, in Base64 (RFC 4648, 4)")
 
 
@@ -70,7 +70,7 @@ class Answer(_Model):
     fault: FaultData | None = Field(default=None, description="why there is no answer")
     limits: SiteLimits | None = Field(default=None, description="to `limits`")
     presence: Presence | None = Field(default=None, description="to `presence`")
-    range: RangeData | None = Field(default=None, description="to `logs` and `artifact`")
+    range: RangeData | None = Field(default=None, description="to `logs`, `artifact` and `request`")
     events: EventsData | None = Field(default=None, description="to `events`")
     follow: FollowData | None = Field(default=None, description="to `follow`")
 

@@ -81,6 +81,20 @@ class ArtifactQuestion(_Question):
     )
 
 
+class RequestQuestion(_Question):
+    """A range of the job message as the site has it, for a page that shows or repeats the job."""
+
+    verb: Literal["request"] = Field(default="request", description="what is asked")
+    job_id: UUID = Field(strict=False, description="whose")
+    start: int = Field(default=0, ge=0, le=_LARGEST, description="the first byte")
+    length: int = Field(
+        default=LONGEST_RANGE,
+        ge=0,
+        le=_LARGEST,
+        description=f"how many bytes; an answer has at most {LONGEST_RANGE}",
+    )
+
+
 class EventsQuestion(_Question):
     """The events of a job once more, as long as the site's journal keeps them."""
 
@@ -106,6 +120,7 @@ Question = (
     | PresenceQuestion
     | LogsQuestion
     | ArtifactQuestion
+    | RequestQuestion
     | EventsQuestion
     | FollowQuestion
 )
@@ -116,6 +131,7 @@ QUESTIONS: Mapping[str, type[Question]] = MappingProxyType(
         "presence": PresenceQuestion,
         "logs": LogsQuestion,
         "artifact": ArtifactQuestion,
+        "request": RequestQuestion,
         "events": EventsQuestion,
         "follow": FollowQuestion,
     }

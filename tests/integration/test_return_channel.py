@@ -1,6 +1,7 @@
 """What comes back from a site beside the events: answers, followed logs, presence."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -59,6 +60,7 @@ def test_output_is_followed_live_and_read_afterwards_and_artifacts_are_fetched(
         with pytest.raises(NoAnswerError) as refusal:
             ask.artifact(bridge.name, job_id, name)
         assert refusal.value.reason in {Fault.INVALID, Fault.UNKNOWN}
+    assert json.loads(ask.request(bridge.name, job_id))["command"] == ["sh", "-c", WRITES]
     told = [str(it.data.event) for it in ask.events(bridge.name, job_id)]
     assert [it for it in told if it != "pending"] == bridge.life(job_id)
 

@@ -206,6 +206,19 @@ def test_a_file_system_that_does_not_answer_is_said_to(site: Site) -> None:
         assert site.fault(verb=verb, job_id=JOB).reason is Fault.UNAVAILABLE
 
 
+def test_a_job_s_message_is_handed_out_as_it_came(site: Site) -> None:
+    body = message(1, params={"epochs": 25})
+    site.house.receive(body)
+    assert site.range(verb="request", job_id=JOB) == (0, body, len(body))
+    assert site.range(verb="request", job_id=JOB, start=10, length=5) == (
+        10,
+        body[10:15],
+        len(body),
+    )
+    fault = site.fault(verb="request", job_id=job_id(9))
+    assert (fault.reason, job_id(9) in fault.words) == (Fault.UNKNOWN, True)
+
+
 def test_the_events_of_a_job_are_told_once_more_page_by_page(site: Site) -> None:
     site.house.queued_job(1)
     events = site.answer(verb="events", job_id=JOB).events

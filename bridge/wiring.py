@@ -12,6 +12,7 @@ import structlog
 
 from bridge.adapters.budget import BudgetedRunner
 from bridge.adapters.clock import SystemClock
+from bridge.adapters.escapes import refuse_escapes
 from bridge.adapters.local_folders import LocalFiles, LocalFolders, LocalRemains
 from bridge.adapters.local_processes.scheduler import LocalProcesses
 from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
@@ -431,6 +432,8 @@ class _Flows:
         limits = limits_for(spec.resources, self.settings.site)
         resources = grown(spec.resources, job, policy, limits)
         spec = replace(spec, resources=resources)
+        if self.settings.scheduler.access is None:
+            refuse_escapes(spec, self.settings.site)
         files = job_files(spec, self.settings, job.attempt, request=request)
         return Prepared(script=files[script_name(job.attempt)], files=files)
 

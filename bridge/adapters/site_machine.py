@@ -1,12 +1,12 @@
 """Looks at the machine where a site's commands run: log-in, clock, folders, runtime, images."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import PurePosixPath
 
 from bridge.core.errors import UnavailableError
 from bridge.core.finding import Finding, note, ok, skipped, wrong
+from bridge.core.roots import fixed_part
 from bridge.core.settings import SchedulerKind, SiteSettings
 from bridge.core.site import Runtime, spool_folder
 from bridge.ports import Clock, Completed, Runner
@@ -25,7 +25,6 @@ _PROGRAMS = {
     Runtime.CONDA: "conda",
 }
 _AVAILABLE_COLUMN = 3
-_WILD = re.compile(r"[*?\[]")
 
 
 class MachineExamination:
@@ -110,7 +109,7 @@ class MachineExamination:
             if not pattern.startswith("/"):
                 yield skipped(subject, "no files: the runtime knows them by name")
                 continue
-            place = _place_of(pattern)
+            place = fixed_part(pattern)
             if self._holds("-r", place):
                 yield ok(subject, f"{place} can be read")
             else:
@@ -178,10 +177,3 @@ class MachineExamination:
         if answer.return_code is None:
             raise UnavailableError(f"{argv[0]} did not end in {PATIENCE.total_seconds():.0f} s")
         return answer
-
-
-def _place_of(pattern: str) -> str:
-    """The file, or the folder in which the wild part of the pattern is."""
-    parts: Sequence[str] = PurePosixPath(pattern).parts
-    fixed = next((index for index, it in enumerate(parts) if _WILD.search(it)), len(parts))
-    return str(PurePosixPath(*parts[:fixed]))

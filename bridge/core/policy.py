@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
 from bridge.core.errors import Problem
-from bridge.core.job import JobSpec, Mount
+from bridge.core.job import JobSpec
 from bridge.core.placement import granted, place
 from bridge.core.quantity import write_walltime
+from bridge.core.roots import roots_above
 from bridge.core.site import Site
 
 
@@ -125,7 +125,7 @@ def _image_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
 def _mount_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
     for index, mount in enumerate(spec.mounts):
         where = f"mounts.{index}.source"
-        roots = [it for it in site.containers.bind_roots if _is_below(mount, it.path)]
+        roots = roots_above(mount, site)
         if not roots:
             accepted = ", ".join(it.path for it in site.containers.bind_roots) or "nothing"
             yield Problem(
@@ -138,10 +138,6 @@ def _mount_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
                 where=where,
                 what=f"{mount.source!r} may only be mounted with read_only: true at {site.name}",
             )
-
-
-def _is_below(mount: Mount, root: str) -> bool:
-    return PurePosixPath(mount.source).is_relative_to(root)
 
 
 def _priority_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from bridge.core.job import ArgumentList, Checkpoint, JobKind, JobSpec, Mount, submission_tag
 from bridge.core.placement import granted
 from bridge.core.quantity import write_walltime
+from bridge.core.roots import Confined, confined
 from bridge.core.site import (
     CACHE_VARIABLES,
     WITHOUT_CONTAINER,
@@ -45,6 +46,8 @@ class ScriptJob:
     """Variables that tell the runtime of folders, and these."""
     environment: tuple[tuple[str, str], ...]
     """For the container: the bridge's own names first, then the job's."""
+    confined: tuple[Confined, ...]
+    """Paths that the script must find within the site's own folders, wherever links lead."""
     secrets: tuple[ScriptSecret, ...]
     reveals: bool
     """Whether the secrets get their own names inside only."""
@@ -91,6 +94,7 @@ def script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int)
         launcher=launcher(spec, site),
         caches=tuple(_caches(site)),
         environment=(*_own_environment(spec, site, folder, attempt), *spec.environment),
+        confined=tuple(confined(spec, site)),
         secrets=script_secrets(spec, site),
         reveals=bool(spec.secrets) and MANNERS[site.containers.runtime].reveals,
         mounts=tuple(_mounts(spec, site, folder)),

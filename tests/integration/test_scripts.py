@@ -34,7 +34,7 @@ from bridge.core.job import (
     ParametersFormat,
     Resources,
 )
-from bridge.core.site import Runtime, job_folder, spool_folder
+from bridge.core.site import BindRoot, Runtime, job_folder, spool_folder
 from bridge.script import job_files
 from bridge.sites import load_site
 
@@ -68,7 +68,9 @@ class Desk:
         settings = load_site(CHECKOUT / "site_configs" / f"{base}.yaml", _variables(testbed))
         if runtime not in TESTBEDS:
             settings = with_runtime(settings, runtime)
-        site = replace(settings.site, work_root=str(folder))
+        anywhere = (BindRoot(path=str(folder), read_only=False),)
+        containers = replace(settings.site.containers, images=("*",), bind_roots=anywhere)
+        site = replace(settings.site, work_root=str(folder), containers=containers)
         self.runtime = runtime
         self.testbed = testbed
         self.settings = replace(settings, site=site)

@@ -32,7 +32,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.settings import SiteSettings
-from bridge.core.site import WITHOUT_CONTAINER, Runtime, Secret, Site, job_folder
+from bridge.core.site import WITHOUT_CONTAINER, BindRoot, Runtime, Secret, Site, job_folder
 from bridge.script import render
 
 STAND_IN = """\
@@ -143,7 +143,8 @@ def site_in(folder: Path, of: SiteSettings) -> Iterator[SiteSettings]:
     for name, text in (PROGRAMS | free).items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
-    containers = replace(of.site.containers, visible=())
+    anywhere = (BindRoot(path="/", read_only=False),)
+    containers = replace(of.site.containers, visible=(), images=("*",), bind_roots=anywhere)
     secrets = tuple(Secret(reference=it, file=f"{folder}/{it} s'ecret") for it in SECRETS)
     for it in secrets:
         Path(it.file).write_text(f"{SECRETS[it.reference]}\n", encoding="utf-8", newline="")

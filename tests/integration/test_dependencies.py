@@ -1,6 +1,7 @@
 """Jobs that wait for others, on real parts."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from counted_jobs import check, counting, runs_of, send
@@ -27,7 +28,7 @@ def test_a_chain_of_three_runs_one_after_the_other(bridge: SiteBridge) -> None:
     assert bridge.told(second)[:3] == ["accepted", "pending", "queued"]
     assert f"it waits for the job {first}" in str(bridge.events(second)[1].data.detail)
     data = [bridge.last(it).data for it in (first, second, third)]
-    for before, after in zip(data, data[1:], strict=False):
+    for before, after in pairwise(data):
         assert before.ended_at is not None
         assert after.submitted_at is not None
         assert before.ended_at <= after.submitted_at

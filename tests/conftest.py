@@ -86,8 +86,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     if answer := os.environ.get("BRIDGE_TEST_NEEDS_FILE"):
-        needs = any(item.get_closest_marker("testbed") for item in session.items)
-        Path(answer).write_text("testbed" if needs else "nothing", encoding="utf-8")
+        needs = [
+            word
+            for word in ("testbed", "browser")
+            if any(item.get_closest_marker(word) for item in session.items)
+        ]
+        Path(answer).write_text(" ".join(needs), encoding="utf-8")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -414,6 +414,8 @@ class Delivery:
     """The queue where an answer is waited for (AMQP 0-9-1, basic properties)."""
     correlation_id: str | None = None
     """What the answer is to bear."""
+    offset: int | None = None
+    """The message's place in a stream; None: the queue is none."""
 
 
 class Settlement(StrEnum):

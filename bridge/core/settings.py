@@ -31,6 +31,10 @@ class BrokerSettings:
     """The first word of every exchange and queue name."""
     prefetch: int = 200
     """How many unsettled deliveries the broker may hand us."""
+    history_keep: timedelta = timedelta(days=14)
+    """How long the broker keeps events for those who come later."""
+    history_mib: int = 1024
+    """How much it keeps of them at most, in MiB."""
 
     @property
     def jobs_exchange(self) -> str:
@@ -41,6 +45,11 @@ class BrokerSettings:
     def events_exchange(self) -> str:
         """Topic and durable; routing keys are `<site>.<event>`."""
         return f"{self.namespace}.events"
+
+    @property
+    def history_queue(self) -> str:
+        """The stream that keeps the events of all sites."""
+        return f"{self.namespace}.events.history"
 
     @property
     def dead_letter_exchange(self) -> str:

@@ -9,6 +9,7 @@ from bridge.sites.fields import (
     AbsolutePath,
     Duration,
     Line,
+    Memory,
     NamespaceName,
     SixteenBits,
     Switch,
@@ -47,6 +48,14 @@ class BrokerSection(Section):
     )
     prefetch: SixteenBits = Field(
         default=200, description="how many unsettled messages RabbitMQ may hand the bridge"
+    )
+    history_keep: Duration = Field(
+        default=timedelta(days=14),
+        description="for how long RabbitMQ keeps events for boards that are new; alike at all "
+        "sites of a namespace",
+    )
+    history_size: Memory = Field(
+        default=1024, description="how much it keeps of them at most; alike likewise"
     )
 
 

@@ -102,6 +102,8 @@ def _broker(model: SiteFile, password: str) -> BrokerSettings:
         heartbeat=broker.heartbeat,
         namespace=broker.namespace,
         prefetch=broker.prefetch,
+        history_keep=broker.history_keep,
+        history_mib=broker.history_size,
     )
 
 

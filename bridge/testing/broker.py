@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Self
 
 from bridge.core.errors import UnavailableError
 from bridge.ports import Delivery, Passing, Reply, Settlement
@@ -157,3 +158,61 @@ class FakeReturnChannel:
     def _reach(self) -> None:
         if not self.is_available:
             raise UnavailableError("the broker does not answer")
+
+
+class FakeHistory:
+    """A stream of status events and its reader, both played by hand. Threads may share it."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        """How many messages were dealt with."""
+        self._changed = threading.Condition()
+        self._bodies: list[bytes] = []
+        self._taken = 0
+
+    def put(self, *bodies: bytes) -> None:
+        """What bridges do: events join the stream."""
+        with self._changed:
+            self._bodies += bodies
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin_at(self, offset: int) -> Self:
+        """Read from this message on."""
+        with self._changed:
+            self._taken = self.read = offset
+            return self
+
+    def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
+        """Up to `limit` messages that were not taken; waits until there is one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken < len(self._bodies), timeout.total_seconds())
+            first = self._taken
+            self._taken = min(len(self._bodies), first + limit)
+            return tuple(
+                Delivery(
+                    body=self._bodies[it],
+                    message_id=f"message {it}",
+                    redelivered=False,
+                    connection=1,
+                    delivery_tag=it + 1,
+                    offset=it,
+                )
+                for it in range(first, self._taken)
+            )
+
+    def done(self, deliveries: Sequence[Delivery]) -> None:
+        """These were dealt with."""
+        with self._changed:
+            self.read += len(deliveries)
+            self._changed.notify_all()
+
+    def wait_until_read(self, count: int, timeout: timedelta) -> bool:
+        """Whether so many messages were dealt with, by then at the latest."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.read >= count, timeout.total_seconds())

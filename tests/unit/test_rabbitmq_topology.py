@@ -1,11 +1,15 @@
 """What is declared, and what is said when it cannot be."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from bridge.adapters.rabbitmq.declaration import problem_words
 from bridge.adapters.rabbitmq.topology import (
     Binding,
     Exchange,
     Queue,
     events_topology,
+    history_topology,
     questions_topology,
     site_topology,
 )
@@ -21,6 +25,14 @@ WITH_DEAD_LETTERS = (
     ("x-dead-letter-routing-key", "vaughan"),
     ("x-dead-letter-strategy", "at-least-once"),
     ("x-overflow", "reject-publish"),
+)
+
+
+HISTORY = (
+    ("x-queue-type", "stream"),
+    ("x-max-age", "1209600s"),
+    ("x-max-length-bytes", 1024 * 1024 * 1024),
+    ("x-stream-max-segment-size-bytes", 50 * 1024 * 1024),
 )
 
 
@@ -52,7 +64,28 @@ def test_a_site_has_its_queues_for_jobs_and_control_and_a_place_for_dead_letters
             exchange="hpc-bridge.control",
             routing_key="vaughan",
         ),
+        Queue(name="hpc-bridge.events.history", durable=True, arguments=HISTORY),
+        Binding(queue="hpc-bridge.events.history", exchange="hpc-bridge.events", routing_key="#"),
     )
+
+
+def test_who_reads_the_history_takes_it_as_it_is_and_makes_it_where_it_is_missing() -> None:
+    assert history_topology(SETTINGS) == (
+        Exchange(name="hpc-bridge.events", kind="topic"),
+        Queue(name="hpc-bridge.events.history", durable=True, arguments=HISTORY, as_it_is=True),
+        Binding(queue="hpc-bridge.events.history", exchange="hpc-bridge.events", routing_key="#"),
+    )
+
+
+def test_a_history_is_kept_as_long_and_as_large_as_the_settings_say() -> None:
+    settings = replace(SETTINGS, history_keep=timedelta(hours=2), history_mib=10)
+    (queue,) = (it for it in history_topology(settings) if isinstance(it, Queue))
+    assert dict(queue.arguments) == {
+        "x-queue-type": "stream",
+        "x-max-age": "7200s",
+        "x-max-length-bytes": 10 * 1024 * 1024,
+        "x-stream-max-segment-size-bytes": 10 * 1024 * 1024,
+    }
 
 
 def test_a_listener_for_a_while_has_a_queue_that_ends_with_it() -> None:

@@ -1,19 +1,24 @@
 """RabbitMQ: the job queue, the status exchange, and what clients need of them."""
 
 from bridge.adapters.rabbitmq.batch import Outgoing
+from bridge.adapters.rabbitmq.bookmark import Begin, Bookmark
 from bridge.adapters.rabbitmq.confirms import Confirmation
 from bridge.adapters.rabbitmq.consumer import Consumer, ControlConsumer, QuestionConsumer
 from bridge.adapters.rabbitmq.declare import declare_topology
 from bridge.adapters.rabbitmq.events import RabbitEventSink
+from bridge.adapters.rabbitmq.history import HistoryReader
 from bridge.adapters.rabbitmq.listener import Listener
 from bridge.adapters.rabbitmq.passing import PassingListener
 from bridge.adapters.rabbitmq.publisher import Publisher
 from bridge.adapters.rabbitmq.returning import RabbitReturnChannel
 
 __all__ = [
+    "Begin",
+    "Bookmark",
     "Confirmation",
     "Consumer",
     "ControlConsumer",
+    "HistoryReader",
     "Listener",
     "Outgoing",
     "PassingListener",

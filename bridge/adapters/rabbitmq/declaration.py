@@ -96,6 +96,8 @@ class Declaration:
             and not isinstance(item, Binding)
         ):
             self._refusal = reason
+        elif reason.reply_code == _PRECONDITION_FAILED and getattr(item, "as_it_is", False):
+            self._advance()
         else:
             self._problems.append(problem_words(item, first.reply_code, first.reply_text))
             self._advance()

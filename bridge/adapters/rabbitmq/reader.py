@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -28,6 +28,8 @@ class Subscription:
 
     queue: str
     topology: Topology
+    arguments: Callable[[], Mapping[str, object]] = dict
+    """What the consumer says of itself; asked anew whenever it begins."""
 
 
 class QueueReader:
@@ -138,7 +140,10 @@ class QueueReader:
         if self._is_paused or self._consumer_tag is not None:
             return
         self._consumer_tag = channel.basic_consume(
-            self._subscription.queue, self._delivered, callback=self._consumes
+            self._subscription.queue,
+            self._delivered,
+            arguments=dict(self._subscription.arguments()),
+            callback=self._consumes,
         )
 
     def _consumes(self, _frame: object) -> None:
@@ -191,6 +196,8 @@ class QueueReader:
 
 def read_delivery(method: object, properties: object, body: bytes, *, connection: int) -> Delivery:
     """A delivery from pika's objects; `connection` is the number of the channel it came on."""
+    headers: Mapping[str, object] = getattr(properties, "headers", None) or {}
+    offset = headers.get("x-stream-offset")
     return Delivery(
         body=body,
         message_id=_text(properties, "message_id"),
@@ -199,6 +206,7 @@ def read_delivery(method: object, properties: object, body: bytes, *, connection
         delivery_tag=int(getattr(method, "delivery_tag", 0)),
         reply_to=_text(properties, "reply_to"),
         correlation_id=_text(properties, "correlation_id"),
+        offset=offset if isinstance(offset, int) else None,
     )
 
 

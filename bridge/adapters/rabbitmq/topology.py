@@ -19,6 +19,9 @@ MOST_QUESTION_BYTES = 4 * 1024 * 1024
 QUESTION_LIFE_MS = 30_000
 """Who asked has given up by then."""
 
+_MIB = 1024 * 1024
+_SEGMENT = 50 * _MIB
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
@@ -39,6 +42,8 @@ class Queue:
     name: str
     durable: bool
     arguments: tuple[tuple[str, str | int], ...] = ()
+    as_it_is: bool = False
+    """One that is there is taken as it is: whoever made it has decided."""
 
     def __str__(self) -> str:
         kind = "durable" if self.durable else "exclusive, auto-delete"
@@ -87,6 +92,30 @@ def site_topology(settings: BrokerSettings, site: str) -> Topology:
         Binding(queue=jobs, exchange=settings.jobs_exchange, routing_key=site),
         _with_dead_letters(settings, site, control),
         Binding(queue=control, exchange=settings.control_exchange, routing_key=site),
+        *_history(settings, as_it_is=False),
+    )
+
+
+def history_topology(settings: BrokerSettings) -> Topology:
+    """What those need who read the events that were kept."""
+    return (
+        Exchange(name=settings.events_exchange, kind="topic"),
+        *_history(settings, as_it_is=True),
+    )
+
+
+def _history(settings: BrokerSettings, *, as_it_is: bool) -> Topology:
+    arguments = (
+        ("x-queue-type", "stream"),
+        ("x-max-age", f"{max(1, round(settings.history_keep.total_seconds()))}s"),
+        ("x-max-length-bytes", settings.history_mib * _MIB),
+        # A stream is shortened by whole segments; RabbitMQ's own are of 500 MB.
+        ("x-stream-max-segment-size-bytes", min(_SEGMENT, settings.history_mib * _MIB)),
+    )
+    name = settings.history_queue
+    return (
+        Queue(name=name, durable=True, arguments=arguments, as_it_is=as_it_is),
+        Binding(queue=name, exchange=settings.events_exchange, routing_key="#"),
     )
 
 

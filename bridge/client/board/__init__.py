@@ -1,6 +1,7 @@
 """What stateless pages read: the jobs, their runs, events and sites, in one small database."""
 
 from bridge.client.board.board import ALL_JOBS, LARGEST_PAGE, Board
+from bridge.client.board.keeper import BoardKeeper
 from bridge.client.board.model import (
     BoardAttempt,
     BoardJob,
@@ -18,6 +19,7 @@ __all__ = [
     "Board",
     "BoardAttempt",
     "BoardJob",
+    "BoardKeeper",
     "BoardSite",
     "JobFilter",
     "JobPage",

@@ -136,7 +136,7 @@ class Board:
 
     def record(self, events: Sequence[CloudEvent]) -> int:
         """Take in events, in any order; how many were new. All or none of them is there after."""
-        return self.database.write(lambda it: writing.write_events(it, events))
+        return self.database.write(lambda it, _: writing.write_events(it, events))
 
     def prune(self, before: datetime) -> int:
         """Forget jobs that were over by then, and notices of that time; how many jobs.
@@ -145,8 +145,8 @@ class Board:
         """
         gone = 0
         while number := self.database.write(
-            lambda it: writing.delete_jobs(it, over_before=before, limit=_DELETED_AT_ONCE)
+            lambda it, _: writing.delete_jobs(it, over_before=before, limit=_DELETED_AT_ONCE)
         ):
             gone += number
-        self.database.write(lambda it: writing.delete_notices(it, before=before))
+        self.database.write(lambda it, _: writing.delete_notices(it, before=before))
         return gone

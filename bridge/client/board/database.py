@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, update
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, make_url, select
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -56,16 +56,15 @@ class Database:
         with _failures(self._url), self._engine().begin() as connection:
             return work(connection)
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` does, in one transaction, one writer after the other.
+    def write(self, work: Callable[[Connection, Row[Any]], T]) -> T:
+        """What `work` does, given the row of `board`: one transaction, one writer at a time.
 
         Raises UnavailableError.
         """
         with _failures(self._url), writing(self._engine()) as connection:
-            # Waits for all other writers; the revision tells pages that something has changed.
-            revision = schema.board.c.revision
-            connection.execute(update(schema.board).values(revision=revision + 1))
-            return work(connection)
+            # SQLite's writers wait for each other anyhow, and it has no word for this.
+            the_row = connection.execute(select(schema.board).with_for_update()).one()
+            return work(connection, the_row)
 
     def close(self) -> None:
         """Close this process's connections; the next use opens new ones."""

@@ -47,6 +47,7 @@ board = Table(
     Column("version", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("stream_offset", BigInteger),
+    Column("stream_message", Text),
     Column("keeper", Text),
     Column("kept_until", Moment, nullable=False),
 )

@@ -18,6 +18,9 @@ WRITES = "bridge_writes"
 
 _TRIES = 100
 _PAUSE_S = 0.05
+_SOMEBODY_ELSE = ("locked", "already exists", "duplicate key")
+"""What SQLite and PostgreSQL say when another process does the same just now."""
+
 _DRAWN_AT_ONCE = 1_000
 
 
@@ -39,8 +42,8 @@ def bring_up_to_date(engine: Engine) -> None:
                 _let_readers_be(engine)
             with writing(engine) as connection:
                 _bring_up_to_date(connection)
-        except DBAPIError:  # somebody else does the same just now
-            if not left:
+        except DBAPIError as error:
+            if not left or not any(it in str(error.orig) for it in _SOMEBODY_ELSE):
                 raise
             time.sleep(_PAUSE_S)
         else:

@@ -27,7 +27,14 @@ def write_events(connection: Connection, events: Sequence[CloudEvent]) -> int:
     if fresh:
         connection.execute(insert(schema.events), [rows.event_row(it) for it in fresh])
         draw(connection, fresh)
+        tell_pages(connection)
     return len(fresh)
+
+
+def tell_pages(connection: Connection) -> None:
+    """Something has changed."""
+    board = schema.board
+    connection.execute(update(board).values(revision=board.c.revision + 1))
 
 
 def draw(connection: Connection, events: Sequence[CloudEvent]) -> None:
@@ -51,6 +58,8 @@ def delete_jobs(connection: Connection, *, over_before: datetime, limit: int) ->
         for table in (schema.events, schema.labels, schema.attempts, schema.jobs):
             connection.execute(delete(table).where(table.c.job_id.in_(ids)))
     _count(connection, {}, {it.job_id: it for it in gone})
+    if gone:
+        tell_pages(connection)
     return len(gone)
 
 

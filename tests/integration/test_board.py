@@ -1,0 +1,153 @@
+"""The board over the testbed's RabbitMQ: filled from the stream of events, whatever happens."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rabbitmq_management import Management, own_namespace, until
+from testbed import Testbed
+from unit.board_events import told
+from unit.builders import running, seen
+
+from bridge.adapters.rabbitmq import (
+    Begin,
+    HistoryReader,
+    Publisher,
+    RabbitEventSink,
+    declare_topology,
+)
+from bridge.client.board import Board, BoardKeeper
+from bridge.core.settings import BrokerSettings
+from bridge.wire.event import CloudEvent, Message
+
+SITE = "testbed"
+SOON = timedelta(seconds=60)
+FOR_EVER = timedelta(days=100 * 365)
+"""The stories are of a day long ago."""
+DONE = running(seen("COMPLETED", 9, code=0, start=3, end=8, nodes="n1"))
+
+
+@pytest.fixture
+def settings(testbed: Testbed) -> Iterator[BrokerSettings]:
+    with own_namespace(testbed.broker) as it:
+        declare_topology(it, SITE)
+        yield it
+
+
+@pytest.fixture
+def management(testbed: Testbed) -> Management:
+    return Management(testbed.broker)
+
+
+def jobs(first: int, count: int) -> list[CloudEvent]:
+    return [event for number in range(first, first + count) for event in told(DONE, number)]
+
+
+def publish(settings: BrokerSettings, events: Sequence[CloudEvent]) -> None:
+    messages = [
+        Message(
+            event_id=it.id,
+            routing_key=f"{it.data.site}.{it.data.event}",
+            body=it.model_dump_json().encode(),
+        )
+        for it in events
+    ]
+    with Publisher(settings) as publisher:
+        assert all(RabbitEventSink(settings, publisher).publish(messages))
+
+
+def read(history: HistoryReader, count: int) -> list[str | None]:
+    """The ids of so many messages; pytest's time limit ends the wait for those that do not come."""
+    found: list[str | None] = []
+    while len(found) < count:
+        deliveries = history.take(count - len(found), timeout=SOON)
+        history.done(deliveries)
+        found += [it.message_id for it in deliveries]
+    return found
+
+
+def test_a_board_that_is_new_knows_what_was_told_before_and_hears_what_is_told_now(
+    settings: BrokerSettings, tmp_path: Path
+) -> None:
+    publish(settings, jobs(1, 300))
+    with Board(tmp_path / "board.sqlite") as board, BoardKeeper(settings, board, keep=FOR_EVER):
+        assert until(lambda: board.counts()["complete"] == 300, within=SOON)
+        publish(settings, jobs(301, 5))
+        assert until(lambda: board.counts()["complete"] == 305, within=SOON)
+
+
+def test_a_board_that_was_deleted_is_made_anew_and_equal(
+    settings: BrokerSettings, tmp_path: Path
+) -> None:
+    publish(settings, jobs(1, 50))
+    path = tmp_path / "board.sqlite"
+    with Board(path) as board, BoardKeeper(settings, board, keep=FOR_EVER):
+        assert until(lambda: board.counts()["complete"] == 50, within=SOON)
+        before = board.jobs(size=1000), board.events(board.jobs().jobs[0].job_id)
+    for file in tmp_path.glob("board.sqlite*"):
+        file.unlink()
+    with Board(path) as board, BoardKeeper(settings, board, keep=FOR_EVER):
+        assert until(lambda: board.counts()["complete"] == 50, within=SOON)
+        assert (board.jobs(size=1000), board.events(board.jobs().jobs[0].job_id)) == before
+
+
+def test_a_board_that_is_deleted_under_its_keeper_is_filled_again(
+    settings: BrokerSettings, tmp_path: Path
+) -> None:
+    publish(settings, jobs(1, 20))
+    path = tmp_path / "board.sqlite"
+    with Board(path) as board, BoardKeeper(settings, board, keep=FOR_EVER):
+        assert until(lambda: board.counts()["complete"] == 20, within=SOON)
+        for file in tmp_path.glob("board.sqlite*"):
+            file.unlink()
+        publish(settings, jobs(21, 1))
+        assert until(lambda: board.counts()["complete"] == 21, within=SOON)
+
+
+def test_nothing_is_missed_and_nothing_comes_twice_when_the_connection_is_lost(
+    settings: BrokerSettings, management: Management
+) -> None:
+    name = f"{settings.namespace} history"
+    events = jobs(1, 10)
+    with HistoryReader(settings, begin=Begin.NEXT) as history:
+        assert history.wait_until_reading(SOON)
+        publish(settings, events[:20])
+        heard = read(history, 15)
+        assert until(lambda: management.close_connections(name))
+        publish(settings, events[20:])
+        heard += read(history, 25)
+        assert history.take(1, timeout=timedelta(seconds=1)) == ()
+    assert heard == [it.id for it in events]
+
+
+def test_a_stream_that_was_deleted_and_made_anew_is_read_from_its_beginning(
+    settings: BrokerSettings, management: Management
+) -> None:
+    old, new = jobs(1, 10), jobs(11, 3)
+    publish(settings, old)
+    with HistoryReader(settings) as history:
+        assert read(history, 40) == [it.id for it in old]
+        management.delete_queue(settings.history_queue)
+        assert until(lambda: management.queue(settings.history_queue))
+        assert history.wait_until_reading(SOON)
+        publish(settings, new)
+        assert read(history, 12) == [it.id for it in new]
+
+
+def test_who_comes_back_goes_on_where_they_were(settings: BrokerSettings) -> None:
+    events = jobs(1, 5)
+    publish(settings, events)
+    with HistoryReader(settings) as history:
+        assert read(history, 7) == [it.id for it in events[:7]]
+        bookmark = history.bookmark
+    with HistoryReader(settings, bookmark=bookmark) as history:
+        assert read(history, 13) == [it.id for it in events[7:]]
+
+
+def test_a_history_that_somebody_made_otherwise_is_read_as_it_is(settings: BrokerSettings) -> None:
+    publish(settings, jobs(1, 1))
+    with HistoryReader(replace(settings, history_mib=10)) as history:
+        assert len(read(history, 4)) == 4
+        assert history.problems == ()

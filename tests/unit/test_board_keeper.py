@@ -1,0 +1,161 @@
+"""The board's keeper: everything once, one keeper at a time, and the next one goes on."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from unit.board_events import told
+from unit.builders import at, running, seen
+from unit.house import job_id
+
+from bridge.adapters.rabbitmq import Bookmark
+from bridge.client.board import Board, BoardKeeper, UserState
+from bridge.client.board.lease import Lease
+from bridge.core.errors import SupersededError
+from bridge.core.settings import BrokerSettings
+from bridge.testing.broker import FakeHistory
+from bridge.wire.event import CloudEvent
+
+BROKER = BrokerSettings(host="nowhere", port=1, virtual_host="/", user="u", password="p")
+PATIENCE = timedelta(seconds=60)
+DONE = running(seen("COMPLETED", 9, code=0, start=3, end=8, nodes="n1"))
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    with Board(tmp_path / "board.sqlite") as opened:
+        yield opened
+
+
+def bodies(*events: CloudEvent) -> list[bytes]:
+    return [it.model_dump_json().encode() for it in events]
+
+
+def keeper(board: Board, history: FakeHistory) -> BoardKeeper:
+    def open_history(bookmark: Bookmark | None) -> FakeHistory:
+        return history.begin_at(0 if bookmark is None else bookmark.offset + 1)
+
+    # No job of these stories is old enough to be forgotten.
+    keep = timedelta(days=100 * 365)
+    return BoardKeeper(BROKER, board, keep=keep, open_history=open_history)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE.total_seconds()
+    while not holds():
+        assert time.monotonic() < ends, "it did not come about"
+        time.sleep(0.01)
+
+
+def test_what_is_told_is_on_the_board(board: Board) -> None:
+    history = FakeHistory()
+    history.put(*bodies(*told(DONE, 1)))
+    with keeper(board, history):
+        assert history.wait_until_read(4, PATIENCE)
+        history.put(*bodies(*told(running(), 2)))
+        assert history.wait_until_read(7, PATIENCE)
+    assert board.counts()[UserState.COMPLETE] == 1
+    assert board.counts()[UserState.RUNNING] == 1
+
+
+def test_the_next_keeper_goes_on_where_the_last_one_was(board: Board) -> None:
+    history = FakeHistory()
+    first, *rest = bodies(*told(DONE, 1))
+    history.put(first)
+    with keeper(board, history):
+        assert history.wait_until_read(1, PATIENCE)
+    history.put(*rest)
+    taken: list[int] = []
+
+    def open_history(bookmark: Bookmark | None) -> FakeHistory:
+        assert bookmark is not None
+        taken.append(bookmark.offset)
+        return history.begin_at(bookmark.offset + 1)
+
+    with BoardKeeper(BROKER, board, keep=timedelta(days=36500), open_history=open_history):
+        assert history.wait_until_read(4, PATIENCE)
+    assert taken == [0]
+    assert [it.data.sequence for it in board.events(job_id(1))] == [1, 2, 3, 4]
+
+
+def test_of_two_keepers_one_stands_by_and_takes_over_when_the_other_ends(board: Board) -> None:
+    history = FakeHistory()
+    first, second = keeper(board, history), keeper(board, history)
+    with second:
+        wait_until(lambda: second.is_keeping)
+        with first:
+            history.put(*bodies(*told(DONE, 1)))
+            assert history.wait_until_read(4, PATIENCE)
+            assert (second.is_keeping, first.is_keeping) == (True, False)
+            second.close()
+            wait_until(lambda: first.is_keeping)
+    assert board.jobs().total == 1
+
+
+def test_what_is_no_status_event_is_passed_over(board: Board) -> None:
+    history = FakeHistory()
+    history.put(b"garbage", *bodies(*told(DONE, 1)), b"[]")
+    with keeper(board, history):
+        assert history.wait_until_read(6, PATIENCE)
+    assert board.jobs().total == 1
+
+
+def test_an_event_that_cannot_be_stored_takes_no_other_with_it(board: Board) -> None:
+    accepted, *_ = told(DONE, 2)
+    data = accepted.data.model_copy(update={"exit_code": 2**80})
+    impossible = accepted.model_copy(update={"data": data})
+    history = FakeHistory()
+    history.put(*bodies(*told(DONE, 1), impossible, *told(DONE, 3)))
+    with capture_logs() as logs, keeper(board, history):
+        assert history.wait_until_read(9, PATIENCE)
+    assert {it.job_id for it in board.jobs().jobs} == {job_id(1), job_id(3)}
+    assert [it["id"] for it in logs if it["event"] == "event_not_recorded"] == [impossible.id]
+
+
+def test_jobs_that_were_over_long_ago_are_forgotten_by_the_keeper(board: Board) -> None:
+    board.record(told(DONE, 1))
+    with BoardKeeper(BROKER, board, open_history=lambda _: FakeHistory()):
+        wait_until(lambda: board.jobs().total == 0)
+
+
+def test_a_board_is_free_when_its_keeper_has_been_silent_for_too_long(board: Board) -> None:
+    one, other = Lease(board.database, "one"), Lease(board.database, "other")
+    assert one.take(at(0))
+    assert not other.take(at(0.4))
+    assert one.take(at(0.4))
+    assert not other.take(at(0.8))
+    assert other.take(at(1))
+    assert not one.take(at(1))
+
+
+def test_a_keeper_that_was_taken_for_dead_writes_nothing_more(board: Board) -> None:
+    one, other = Lease(board.database, "one"), Lease(board.database, "other")
+    assert one.take(at(0))
+    assert other.take(at(10))
+    with pytest.raises(SupersededError, match="other keeps the board now"):
+        one.record(told(DONE), bookmark=None, now=at(11))
+    assert board.jobs().total == 0
+    one.give_back()
+    assert not one.take(at(10))
+
+
+def test_a_bookmark_is_there_when_its_events_are(board: Board) -> None:
+    lease = Lease(board.database, "one")
+    lease.take(at(0))
+    assert lease.bookmark() is None
+    mark = Bookmark(offset=41, message_id="message 41")
+    lease.record(told(DONE), bookmark=mark, now=at(0))
+    lease.record([], bookmark=None, now=at(0))
+    assert lease.bookmark() == mark
+
+
+def test_a_keeper_that_only_shows_that_it_lives_wakes_no_page(board: Board) -> None:
+    lease = Lease(board.database, "one")
+    lease.take(at(0))
+    before = board.revision()
+    lease.take(at(1))
+    lease.record([], bookmark=Bookmark(offset=1, message_id=None), now=at(1))
+    assert board.revision() == before

@@ -18,7 +18,7 @@ from bridge.adapters.rabbitmq import (
     RabbitEventSink,
     declare_topology,
 )
-from bridge.client.board import Board, BoardKeeper
+from bridge.client.board import Board, BoardKeeper, UserState
 from bridge.core.settings import BrokerSettings
 from bridge.wire.event import CloudEvent, Message
 
@@ -62,7 +62,7 @@ def read(history: HistoryReader, count: int) -> list[str | None]:
     """The ids of so many messages; pytest's time limit ends the wait for those that do not come."""
     found: list[str | None] = []
     while len(found) < count:
-        deliveries = history.take(count - len(found), timeout=SOON)
+        deliveries = history.take(count - len(found), timeout=timedelta(seconds=1))
         history.done(deliveries)
         found += [it.message_id for it in deliveries]
     return found
@@ -73,9 +73,9 @@ def test_a_board_that_is_new_knows_what_was_told_before_and_hears_what_is_told_n
 ) -> None:
     publish(settings, jobs(1, 300))
     with Board(tmp_path / "board.sqlite") as board, BoardKeeper(settings, board, keep=FOR_EVER):
-        assert until(lambda: board.counts()["complete"] == 300, within=SOON)
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 300, within=SOON)
         publish(settings, jobs(301, 5))
-        assert until(lambda: board.counts()["complete"] == 305, within=SOON)
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 305, within=SOON)
 
 
 def test_a_board_that_was_deleted_is_made_anew_and_equal(
@@ -84,12 +84,12 @@ def test_a_board_that_was_deleted_is_made_anew_and_equal(
     publish(settings, jobs(1, 50))
     path = tmp_path / "board.sqlite"
     with Board(path) as board, BoardKeeper(settings, board, keep=FOR_EVER):
-        assert until(lambda: board.counts()["complete"] == 50, within=SOON)
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 50, within=SOON)
         before = board.jobs(size=1000), board.events(board.jobs().jobs[0].job_id)
     for file in tmp_path.glob("board.sqlite*"):
         file.unlink()
     with Board(path) as board, BoardKeeper(settings, board, keep=FOR_EVER):
-        assert until(lambda: board.counts()["complete"] == 50, within=SOON)
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 50, within=SOON)
         assert (board.jobs(size=1000), board.events(board.jobs().jobs[0].job_id)) == before
 
 
@@ -99,11 +99,11 @@ def test_a_board_that_is_deleted_under_its_keeper_is_filled_again(
     publish(settings, jobs(1, 20))
     path = tmp_path / "board.sqlite"
     with Board(path) as board, BoardKeeper(settings, board, keep=FOR_EVER):
-        assert until(lambda: board.counts()["complete"] == 20, within=SOON)
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 20, within=SOON)
         for file in tmp_path.glob("board.sqlite*"):
             file.unlink()
         publish(settings, jobs(21, 1))
-        assert until(lambda: board.counts()["complete"] == 21, within=SOON)
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 21, within=SOON)
 
 
 def test_nothing_is_missed_and_nothing_comes_twice_when_the_connection_is_lost(
@@ -127,7 +127,7 @@ def test_a_stream_that_was_deleted_and_made_anew_is_read_from_its_beginning(
 ) -> None:
     old, new = jobs(1, 10), jobs(11, 3)
     publish(settings, old)
-    with HistoryReader(settings) as history:
+    with HistoryReader(settings, patience=timedelta(seconds=2)) as history:
         assert read(history, 40) == [it.id for it in old]
         management.delete_queue(settings.history_queue)
         assert until(lambda: management.queue(settings.history_queue))

@@ -79,6 +79,15 @@ def test_another_stream_with_another_message_in_that_place_is_noticed() -> None:
         position.news([delivery(10, message_id="something else")])
 
 
+def test_who_reads_on_waits_until_something_has_come() -> None:
+    position = read_up_to(10)
+    assert position.waits_for is None
+    position.arguments()
+    assert position.waits_for == position.bookmark
+    position.news(some(10))
+    assert position.waits_for is None
+
+
 def test_another_stream_that_is_shorter_is_noticed() -> None:
     position = read_up_to(10)
     position.arguments()

@@ -42,13 +42,19 @@ class StreamPosition:
         self.missed = 0
         """How many messages the stream has dropped before they were read."""
         self._begin = begin
+        self.waits_for: Bookmark | None = None
+        """What a consumer has asked for and did not get yet.
+
+        In a stream of which it was read there is always that or something newer, for the newest
+        messages are never dropped. RabbitMQ delivers nothing that lies before what was asked for.
+        """
         self._asked_for: Bookmark | None = None
         self._last: tuple[int, int] | None = None
         """Connection and offset of the last message that came."""
 
     def arguments(self) -> Mapping[str, object]:
         """Of a consumer that reads on from here."""
-        self._asked_for = self.bookmark
+        self._asked_for = self.waits_for = self.bookmark
         if self._asked_for is not None:
             return {"x-stream-offset": self._asked_for.offset}
         return {"x-stream-offset": getattr(self._begin, "value", self._begin)}
@@ -74,7 +80,7 @@ class StreamPosition:
 
     def _compare(self, offset: int, message_id: str | None) -> None:
         """Whether a consumer's first delivery is what it has asked for."""
-        wanted = self._asked_for
+        wanted, self.waits_for = self._asked_for, None
         if wanted is None:
             return
         if offset > wanted.offset:

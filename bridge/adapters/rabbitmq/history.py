@@ -1,6 +1,7 @@
 """Reads the stream of status events: what was told before, then what is told now, as one."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -32,10 +33,16 @@ class HistoryReader:
         *,
         begin: Begin | datetime = Begin.FIRST,
         bookmark: Bookmark | None = None,
+        patience: timedelta = timedelta(seconds=15),
     ) -> None:
-        """`begin` counts where there is no bookmark; a time is that of the broker's arrivals."""
+        """`begin` counts where there is no bookmark; a time is that of the broker's arrivals.
+
+        A stream that does not show the bookmark's message for so long is taken for another one.
+        """
         self._settings = replace(settings, prefetch=_PREFETCH)
         self._position = StreamPosition(begin, bookmark)
+        self._patience_s = patience.total_seconds()
+        self._asked_at = 0.0
         self._reader = self._new_reader()
 
     def start(self) -> None:
@@ -79,6 +86,9 @@ class HistoryReader:
         except StreamReplacedError:
             self._begin_anew()
             return ()
+        if self._position.waits_for is not None and self._has_waited():
+            self._begin_anew()
+            return ()
         if self._position.missed > missed:
             log.warning("history_was_shorter", missed=self._position.missed - missed)
         fresh = {it.delivery_tag for it in news}
@@ -90,6 +100,10 @@ class HistoryReader:
         if deliveries:
             self._position.read(deliveries[-1])
             self._acknowledge(deliveries)
+
+    def _has_waited(self) -> bool:
+        consumes = self._reader.wait_until_consuming(timedelta(0))
+        return consumes and time.monotonic() - self._asked_at > self._patience_s
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._reader.settle([(it, Settlement.ACK) for it in deliveries])
@@ -104,10 +118,14 @@ class HistoryReader:
 
     def _new_reader(self) -> QueueReader:
         settings = self._settings
+
+        def arguments() -> Mapping[str, object]:
+            self._asked_at = time.monotonic()
+            return self._position.arguments()
+
         subscription = Subscription(
             queue=settings.history_queue,
             topology=history_topology(settings),
-            # Bound late: after a replaced stream there is another position.
-            arguments=lambda: self._position.arguments(),  # noqa: PLW0108
+            arguments=arguments,
         )
         return QueueReader(settings, lambda: subscription, name=f"{settings.namespace} history")

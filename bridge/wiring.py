@@ -52,7 +52,7 @@ from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.presence import PresenceTeller
 from bridge.flows.reach import Reachability
-from bridge.flows.rebuild import Findings, fill, search
+from bridge.flows.rebuild import Findings, Remains, fill, search
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.release import Release
@@ -198,9 +198,9 @@ def _reached(settings: SiteSettings, clock: Clock) -> Iterator[_Reached]:
     if access is None:
         yield _here(_slurm(LocalRunner(), settings, clock), settings, clock)
         return
-    with _login_node(settings, access, clock) as (runner, folders, files):
-        scheduler = _slurm(runner, settings, clock)
-        yield _Reached(scheduler=scheduler, folders=folders, files=files)
+    with _login_node(settings, access, clock) as node:
+        scheduler = _slurm(node.runner, settings, clock)
+        yield _Reached(scheduler=scheduler, folders=node.folders, files=node.files)
 
 
 def _here(scheduler: Scheduler, settings: SiteSettings, clock: Clock) -> _Reached:
@@ -217,19 +217,28 @@ def open_runner(settings: SiteSettings, clock: Clock) -> Iterator[Runner]:
     if access is None:
         yield LocalRunner()
         return
-    with _login_node(settings, access, clock) as (runner, *_):
-        yield runner
+    with _login_node(settings, access, clock) as node:
+        yield node.runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LoginNode:
+    """What is reached over one connection."""
+
+    runner: Runner
+    folders: JobFolders
+    files: JobFiles
+    remains: Remains
 
 
 @contextmanager
-def _login_node(
-    settings: SiteSettings, access: SshSettings, clock: Clock
-) -> Iterator[tuple[Runner, JobFolders, JobFiles]]:
+def _login_node(settings: SiteSettings, access: SshSettings, clock: Clock) -> Iterator[_LoginNode]:
     try:
         from bridge.adapters.ssh import (  # noqa: PLC0415
             SshConnection,
             SshFiles,
             SshFolders,
+            SshRemains,
             SshRunner,
         )
     except ModuleNotFoundError as error:
@@ -237,8 +246,12 @@ def _login_node(
         raise ConfigurationError(Problem(where="scheduler.access", what=what)) from error
     with closing(SshConnection(access, clock)) as connection:
         work_root = settings.site.work_root
-        folders = SshFolders(connection, work_root, clock)
-        yield SshRunner(connection), folders, SshFiles(connection, work_root)
+        yield _LoginNode(
+            runner=SshRunner(connection),
+            folders=SshFolders(connection, work_root, clock),
+            files=SshFiles(connection, work_root),
+            remains=SshRemains(connection, work_root, clock),
+        )
 
 
 @contextmanager
@@ -458,19 +471,27 @@ class _Flows:
 def rebuild_journal(settings: SiteSettings) -> Findings:
     """Make a site's lost journal anew from Slurm and the jobs' folders.
 
-    Raises ConfigurationError when the journal is not lost, a daemon has it or the folders are not
-    on this machine, and UnavailableError when Slurm or the disk does not answer; nothing is
-    restored then.
+    Raises ConfigurationError when the journal is not lost or a daemon has it, and UnavailableError
+    when Slurm or the disk does not answer; nothing is restored then.
     """
-    if settings.scheduler.access is not None:
-        what = "a lost journal can only be rebuilt where the work root is seen, not over SSH"
-        raise ConfigurationError(Problem(where="scheduler.access", what=what))
     clock = SystemClock()
-    remains = LocalRemains(settings.site.work_root, clock)
-    scheduler: Scheduler = SlurmCommandLine(LocalRunner(), settings.scheduler)
-    if settings.scheduler.kind is SchedulerKind.LOCAL:
-        scheduler = _local_processes(settings, clock)
-    findings = search(site=settings.site, remains=remains, scheduler=scheduler, clock=clock)
-    with open_journal(settings.journal, clock=clock) as journal:
-        fill(journal, findings, remains, hold_lock=journal.lock.renew)
+    with _left_over(settings, clock) as (remains, scheduler):
+        findings = search(site=settings.site, remains=remains, scheduler=scheduler, clock=clock)
+        with open_journal(settings.journal, clock=clock) as journal:
+            fill(journal, findings, remains, hold_lock=journal.lock.renew)
     return findings
+
+
+@contextmanager
+def _left_over(settings: SiteSettings, clock: Clock) -> Iterator[tuple[Remains, Scheduler]]:
+    """What a rebuild asks, within no budget."""
+    access = settings.scheduler.access
+    if access is not None:
+        with _login_node(settings, access, clock) as node:
+            yield node.remains, SlurmCommandLine(node.runner, settings.scheduler)
+        return
+    remains = LocalRemains(settings.site.work_root, clock)
+    if settings.scheduler.kind is SchedulerKind.LOCAL:
+        yield remains, _local_processes(settings, clock)
+    else:
+        yield remains, SlurmCommandLine(LocalRunner(), settings.scheduler)

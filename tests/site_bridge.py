@@ -90,7 +90,12 @@ class SiteBridge:
         """Run the daemon, and wait until it takes jobs."""
         began = self.log.stat().st_size if self.log.exists() else 0
         self.launch(**variables)
-        self.wait_until(lambda: "consuming" in self.logged(began), "the daemon consumes")
+        broker = self.settings.broker
+        queues = (broker.jobs_queue(self.name), broker.control_queue(self.name))
+        self.wait_until(
+            lambda: all(f"queue={it}\n" in self.logged(began) for it in queues),
+            "the daemon consumes",
+        )
 
     def launch(self, **variables: str) -> None:
         """Run the daemon, and wait for nothing."""

@@ -57,7 +57,11 @@ def terminal(site: SiteBridge, job_id: str) -> list[str]:
     return [it for it in site.told(job_id) if it in TERMINAL]
 
 
-def test_a_lost_journal_is_rebuilt_and_every_job_comes_to_its_end_once(site: SiteBridge) -> None:
+@pytest.mark.parametrize("base", ["testbed.yaml", "testbed-ssh.yaml"])
+def test_a_lost_journal_is_rebuilt_and_every_job_comes_to_its_end_once(
+    open_bridge: OpenBridge, base: str
+) -> None:
+    site = open_bridge(base=base)
     over = site.run("sh", "-c", "exit 7")
     running = [site.submit(held_job(site, code)) for code in (0, 3)]
     ending = site.submit(held_job(site, 0))

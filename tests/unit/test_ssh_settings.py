@@ -10,7 +10,6 @@ from unit.script_jobs import shipped_site
 from bridge.core.errors import ConfigurationError
 from bridge.core.settings import SshSettings
 from bridge.sites import load_site
-from bridge.wiring import rebuild_journal
 
 SITE = """\
 version: 1
@@ -84,11 +83,6 @@ def test_the_bridge_over_ssh_and_the_local_one_do_not_meet() -> None:
     assert local.site.work_root != over_ssh.site.work_root
     assert local.journal.path != over_ssh.journal.path
     assert local.site.tag_prefix != over_ssh.site.tag_prefix
-
-
-def test_a_lost_journal_is_not_rebuilt_from_folders_that_are_elsewhere() -> None:
-    with pytest.raises(ConfigurationError, match=r"scheduler\.access: .* not over SSH"):
-        rebuild_journal(shipped_site("testbed-ssh"))
 
 
 def test_without_paramiko_a_site_over_ssh_says_what_is_missing(tmp_path: Path) -> None:

@@ -2,27 +2,23 @@
 
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePath, PurePosixPath
-from time import monotonic
 
 import structlog
-from paramiko import SSHException
 
 from bridge.adapters.ssh import sftp_packets as packets
 from bridge.adapters.ssh.connection import SshConnection
+from bridge.adapters.ssh.session import sftp_session
 from bridge.adapters.ssh.sftp import Sftp, check_is_folder, entries, read_files, write_files
 from bridge.adapters.ssh.sftp_packets import Entry, Kind, Status
-from bridge.core.errors import UnavailableError
 from bridge.core.facts import EndMark
 from bridge.core.job import JobId, SlurmId
 from bridge.ports import Clock, Mark
 from bridge.wire.mark import LONGEST_MARK, read_mark
 
-PATIENCE = timedelta(seconds=60)
-"""How long one of these operations may take."""
 MOST_MARKS = 10_000
 """How many files one look at the spool takes up."""
 UNFINISHED_FOR = timedelta(seconds=60)
@@ -60,7 +56,7 @@ class SshFolders:
             if PurePath(name).name != name:
                 raise ValueError(f"{name!r} is not the name of a file in the job's folder")
         folder = self._root / job_id
-        with self._sftp(folder) as sftp:
+        with sftp_session(self._connection, folder) as sftp:
             self._make_job_folder(sftp, folder)
             sftp.ask([packets.make_folder(f"{folder}/artifacts", mode=_FOLDER_MODE)])
             write_files(
@@ -80,7 +76,7 @@ class SshFolders:
         """
         folder = self._root / job_id
         path = f"{folder}/attempt-{attempt}.claim"
-        with self._sftp(path) as sftp:
+        with sftp_session(self._connection, path) as sftp:
             (looked,) = sftp.ask([packets.about(Kind.LSTAT, str(folder))])
             check_is_folder(looked)
             made, read = sftp.ask(
@@ -97,7 +93,7 @@ class SshFolders:
 
         What has been there for a minute and is no marker is removed. Raises UnavailableError.
         """
-        with self._sftp(self._spool) as sftp, suppress(FileNotFoundError):
+        with sftp_session(self._connection, self._spool) as sftp, suppress(FileNotFoundError):
             lying = entries(sftp, str(self._spool), most=MOST_MARKS)
             self._forget_what_is_gone({it.name for it in lying})
             files = [it for it in lying if stat.S_ISREG(it.mode)]
@@ -109,7 +105,7 @@ class SshFolders:
 
     def forget(self, marks: Iterable[Mark]) -> None:
         """Remove markers from the spool; one that is gone is left alone. UnavailableError."""
-        with self._sftp(self._spool) as sftp, suppress(FileNotFoundError):
+        with sftp_session(self._connection, self._spool) as sftp, suppress(FileNotFoundError):
             (looked,) = sftp.ask([packets.about(Kind.LSTAT, str(self._spool))])
             check_is_folder(looked)
             for reply in sftp.ask(packets.about(Kind.REMOVE, self._path(it.file)) for it in marks):
@@ -175,21 +171,6 @@ class SshFolders:
                 log.warning("not_a_mark", file=name, removed=False, words=str(error))
             else:
                 log.warning("not_a_mark", file=name, removed=True)
-
-    @contextmanager
-    def _sftp(self, path: PurePosixPath | str) -> Iterator[Sftp]:
-        """What the server cannot do becomes UnavailableError."""
-        deadline = monotonic() + PATIENCE.total_seconds()
-        try:
-            with self._connection.sftp(deadline) as sftp:
-                yield sftp
-        except (OSError, EOFError, SSHException) as error:
-            words = str(error) or type(error).__name__
-            if words == "Failure":
-                # All that SFTP version 3 can say, of a full disk as of anything else.
-                words = "the SFTP server says no more than: Failure (is the disk or a quota full?)"
-            server = self._connection.server
-            raise UnavailableError(f"{path} at {server}: {words}") from error
 
 
 def _new_name() -> str:

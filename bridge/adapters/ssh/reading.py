@@ -2,19 +2,14 @@
 
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import PurePosixPath
-from time import monotonic
-
-from paramiko import SSHException
 
 from bridge.adapters.ssh import sftp_packets as packets
 from bridge.adapters.ssh.connection import SshConnection
-from bridge.adapters.ssh.folders import PATIENCE
+from bridge.adapters.ssh.session import sftp_session
 from bridge.adapters.ssh.sftp import Sftp
 from bridge.adapters.ssh.sftp_packets import CHUNK, Attributes, Kind, Reply, Request
-from bridge.core.errors import UnavailableError
 from bridge.core.job_file import parts_of
 from bridge.ports import FileRange, JobFile, Piece
 
@@ -34,14 +29,14 @@ class SshFiles:
     def sizes(self, files: Sequence[JobFile]) -> tuple[int | None, ...]:
         """How many bytes each has. Raises UnavailableError."""
         ways = [self._way(it) for it in files]
-        with self._sftp() as sftp:
+        with sftp_session(self._connection, self._root) as sftp:
             return tuple(None if it is None else it.size for it in _look(sftp, ways))
 
     def read(self, ranges: Sequence[FileRange]) -> tuple[Piece | None, ...]:
         """The bytes that each range has now. Raises UnavailableError."""
         ways = [self._way(it.file) for it in ranges]
         pieces: list[Piece | None] = [None] * len(ranges)
-        with self._sftp() as sftp:
+        with sftp_session(self._connection, self._root) as sftp:
             there = [index for index, it in enumerate(_look(sftp, ways)) if it is not None]
             opened = sftp.ask(packets.open_for_reading(ways[it][-1]) for it in there)
             handles = {
@@ -71,18 +66,6 @@ class SshFiles:
         for part in parts:
             paths.append(paths[-1] / part)
         return tuple(map(str, paths))
-
-    @contextmanager
-    def _sftp(self) -> Iterator[Sftp]:
-        """What the server cannot do becomes UnavailableError."""
-        deadline = monotonic() + PATIENCE.total_seconds()
-        try:
-            with self._connection.sftp(deadline) as sftp:
-                yield sftp
-        except (OSError, EOFError, SSHException) as error:
-            words = str(error) or type(error).__name__
-            server = self._connection.server
-            raise UnavailableError(f"{self._root} at {server}: {words}") from error
 
 
 def _look(sftp: Sftp, ways: Sequence[tuple[str, ...]]) -> list[Attributes | None]:

@@ -1,18 +1,21 @@
-"""What the jobs' folders on a real file system tell, also when the job has put traps in them."""
+"""What the jobs' folders tell, also when the job has put traps in them: here, and over SFTP."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ssh_site import connected, login_node
 
 from bridge.adapters.local_folders import LocalFolders, LocalRemains
+from bridge.adapters.ssh import SshRemains
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import EndMark, StartMark
 from bridge.core.job import JobId, SlurmId
 from bridge.core.lifecycle import Phase
 from bridge.core.restore import JobRemains, Outcome
+from bridge.flows.rebuild import Remains
 from bridge.testing.clock import START, FakeClock
 from bridge.wire.json_text import LONGEST_BYTES
 
@@ -22,15 +25,38 @@ NONE: Mapping[str, str] = {}
 WRITTEN = datetime(2026, 2, 1, 8, tzinfo=UTC)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "work"
+Make = Callable[[Path], Remains]
+
+
+@pytest.fixture(
+    params=["on this machine", pytest.param("over SFTP", marks=pytest.mark.testbed)],
+)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Make]]:
+    """A folder for the work root, and what reads it."""
+    if request.param == "on this machine":
+        yield tmp_path, lambda root: LocalRemains(str(root), FakeClock())
+        return
+    with connected(login_node(request.getfixturevalue("testbed"))) as connection:
+        yield (
+            request.getfixturevalue("user_folder"),
+            lambda root: SshRemains(connection, str(root), FakeClock()),
+        )
 
 
 @pytest.fixture
-def remains(root: Path) -> LocalRemains:
+def root(place: tuple[Path, Make]) -> Path:
+    """Of the same owner as the place: the user who reads it."""
+    folder, _ = place
+    root = folder / "work"
     root.mkdir()
-    return LocalRemains(str(root), FakeClock())
+    os.chown(root, folder.stat().st_uid, folder.stat().st_gid)
+    return root
+
+
+@pytest.fixture
+def remains(root: Path, place: tuple[Path, Make]) -> Remains:
+    _, make = place
+    return make(root)
 
 
 def leave(root: Path, files: Mapping[str, str] = NONE, *, job_id: JobId = JOB) -> Path:
@@ -44,21 +70,19 @@ def leave(root: Path, files: Mapping[str, str] = NONE, *, job_id: JobId = JOB) -
     return folder
 
 
-def only(remains: LocalRemains) -> JobRemains:
+def only(remains: Remains) -> JobRemains:
     (found,) = remains.find()
     assert isinstance(found, JobRemains), found
     return found
 
 
-def why_not(remains: LocalRemains) -> str:
+def why_not(remains: Remains) -> str:
     (found,) = remains.find()
     assert not isinstance(found, JobRemains), found
     return found[1]
 
 
-def test_a_job_is_read_as_the_bridge_and_its_script_left_it(
-    root: Path, remains: LocalRemains
-) -> None:
+def test_a_job_is_read_as_the_bridge_and_its_script_left_it(root: Path, remains: Remains) -> None:
     folder = leave(
         root,
         {
@@ -87,7 +111,7 @@ def test_a_job_is_read_as_the_bridge_and_its_script_left_it(
     assert job.outcome is None
 
 
-def test_the_note_of_a_job_that_is_over_is_read(root: Path, remains: LocalRemains) -> None:
+def test_the_note_of_a_job_that_is_over_is_read(root: Path, remains: Remains) -> None:
     note = '{"event": "failed", "sequence": 6, "slurm_id": "42", "attempt": 2}'
     leave(root, {"outcome.json": note})
 
@@ -108,15 +132,13 @@ def test_the_note_of_a_job_that_is_over_is_read(root: Path, remains: LocalRemain
         "x" * 5000,
     ],
 )
-def test_a_note_that_is_not_understood_ends_no_job(
-    root: Path, remains: LocalRemains, note: str
-) -> None:
+def test_a_note_that_is_not_understood_ends_no_job(root: Path, remains: Remains, note: str) -> None:
     leave(root, {"outcome.json": note})
 
     assert why_not(remains).startswith("its outcome.json is")
 
 
-def test_other_folders_and_files_are_no_jobs(root: Path, remains: LocalRemains) -> None:
+def test_other_folders_and_files_are_no_jobs(root: Path, remains: Remains) -> None:
     for name in ("spool", "not-a-job", JOB.upper(), f"{JOB}.old"):
         (root / name).mkdir()
     (root / "journal.sqlite").touch()
@@ -124,7 +146,7 @@ def test_other_folders_and_files_are_no_jobs(root: Path, remains: LocalRemains) 
     assert list(remains.find()) == []
 
 
-def test_jobs_come_in_the_order_of_their_ids(root: Path, remains: LocalRemains) -> None:
+def test_jobs_come_in_the_order_of_their_ids(root: Path, remains: Remains) -> None:
     leave(root)
     leave(root, job_id=OTHER)
 
@@ -133,16 +155,14 @@ def test_jobs_come_in_the_order_of_their_ids(root: Path, remains: LocalRemains) 
     assert found == [OTHER, JOB]
 
 
-def test_a_folder_without_a_message_is_named(root: Path, remains: LocalRemains) -> None:
+def test_a_folder_without_a_message_is_named(root: Path, remains: Remains) -> None:
     (root / JOB).mkdir()
 
     assert why_not(remains) == "it has no job.json: the job was never submitted"
 
 
 @pytest.mark.parametrize("trap", ["link", "fifo", "folder", "huge"])
-def test_a_message_that_is_a_trap_is_not_followed(
-    root: Path, remains: LocalRemains, trap: str
-) -> None:
+def test_a_message_that_is_a_trap_is_not_followed(root: Path, remains: Remains, trap: str) -> None:
     message = leave(root) / "job.json"
     message.unlink()
     match trap:
@@ -159,19 +179,17 @@ def test_a_message_that_is_a_trap_is_not_followed(
     assert why_not(remains)
 
 
-def test_a_link_in_the_place_of_a_jobs_folder_is_not_followed(
-    root: Path, remains: LocalRemains, tmp_path: Path
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
+def test_a_link_in_the_place_of_a_jobs_folder_is_not_followed(root: Path, remains: Remains) -> None:
+    elsewhere = root.parent / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "job.json").write_text("{}")
     (root / JOB).symlink_to(elsewhere)
 
-    assert why_not(remains) == "Not a directory"
+    assert why_not(remains) in ("Not a directory", "it is not a folder")
 
 
 @pytest.mark.parametrize("claim", ["", "0", "-1", "../x", "4711;scancel", "1" * 11, "4711_1"])
-def test_a_claim_that_is_no_slurm_id_is_none(root: Path, remains: LocalRemains, claim: str) -> None:
+def test_a_claim_that_is_no_slurm_id_is_none(root: Path, remains: Remains, claim: str) -> None:
     folder = leave(root, {"attempt-1.sbatch": "#!/bin/bash"})
     if claim:
         (folder / "attempt-1.claim").symlink_to(claim)
@@ -181,21 +199,21 @@ def test_a_claim_that_is_no_slurm_id_is_none(root: Path, remains: LocalRemains, 
     assert only(remains).claim is None
 
 
-def test_what_has_no_script_is_no_attempt(root: Path, remains: LocalRemains) -> None:
+def test_what_has_no_script_is_no_attempt(root: Path, remains: Remains) -> None:
     folder = leave(root, {"attempt-1.sbatch": "#!/bin/bash", "attempt-7.0.ended": "1 0\n"})
     (folder / "attempt-9.claim").symlink_to("4711")
 
     assert [it.attempt for it in only(remains).attempts] == [1]
 
 
-def test_a_marker_that_is_none_is_left_out(root: Path, remains: LocalRemains) -> None:
+def test_a_marker_that_is_none_is_left_out(root: Path, remains: Remains) -> None:
     folder = leave(root, {"attempt-1.sbatch": "#!/bin/bash", "attempt-1.0.started": "yesterday\n"})
     (folder / "attempt-1.0.ended").symlink_to("/etc/passwd")
 
     assert only(remains).attempts[0].marks == ()
 
 
-def test_markers_told_again_are_read_from_the_spool(root: Path, remains: LocalRemains) -> None:
+def test_markers_told_again_are_read_from_the_spool(root: Path, remains: Remains) -> None:
     leave(
         root,
         {
@@ -214,8 +232,8 @@ def test_markers_told_again_are_read_from_the_spool(root: Path, remains: LocalRe
     assert tuple(it.fact for it in spooled) == marks
 
 
-def test_a_work_root_that_is_not_there_is_told(tmp_path: Path) -> None:
-    remains = LocalRemains(str(tmp_path / "absent"), FakeClock())
+def test_a_work_root_that_is_not_there_is_told(place: tuple[Path, Make]) -> None:
+    folder, make = place
 
     with pytest.raises(UnavailableError, match="absent"):
-        list(remains.find())
+        list(make(folder / "absent").find())

@@ -1,6 +1,5 @@
 """`hpc-bridge check`: is this site's YAML right?"""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,24 +12,7 @@ if TYPE_CHECKING:
     from bridge.core.settings import SiteSettings
 
 
-def _print_schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001
-    if not wanted or context.resilient_parsing:
-        return
-    from bridge.sites import site_schema
-
-    click.echo(json.dumps(site_schema(), indent=2))
-    context.exit()
-
-
 @click.command(epilog=exits.TABLE)
-@click.option(
-    "--schema",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_schema,
-    help="Print the JSON schema of such a file, for editors, and exit.",
-)
 @click.argument("site_file", metavar="SITE.yaml", type=click.Path(path_type=Path))
 @click.option(
     "--live",

@@ -9,6 +9,7 @@ from bridge.cli.check import check
 from bridge.cli.journal import journal
 from bridge.cli.render import render
 from bridge.cli.run import run
+from bridge.cli.schema import schema
 from bridge.cli.submit import submit
 from bridge.cli.watch import watch
 
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (run, submit, watch, cancel, render, check, journal):
+for command in (run, submit, watch, cancel, render, check, schema, journal):
     main.add_command(command)

@@ -3,6 +3,7 @@
 from bridge.client.address import broker_at
 from bridge.client.ask import Artifact, Asker, LogRange, NoAnswerError
 from bridge.client.follow import Follower
+from bridge.client.job import Checkpoint, Dependency, Job, Mount, Resources, Retry
 from bridge.client.logs import LogChunk, LogFollower
 from bridge.client.quiet import log_to_the_application
 from bridge.client.submit import NoBridgeError, Submitter
@@ -10,12 +11,18 @@ from bridge.client.submit import NoBridgeError, Submitter
 __all__ = [
     "Artifact",
     "Asker",
+    "Checkpoint",
+    "Dependency",
     "Follower",
+    "Job",
     "LogChunk",
     "LogFollower",
     "LogRange",
+    "Mount",
     "NoAnswerError",
     "NoBridgeError",
+    "Resources",
+    "Retry",
     "Submitter",
     "broker_at",
 ]

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic.config import JsonDict
 
 from bridge.core.failure import FailureReason
 from bridge.core.quantity import LARGEST_NICE
@@ -55,6 +56,8 @@ ACCEPTED: Mapping[str, str] = {
     IMAGE: "an image's name or path is wanted: a letter, digit or / first, then letters, digits"
     " and any of _./:@+=-",
 }
+NO_OTHER_NAMES: JsonDict = {"additionalProperties": False}
+"""For the JSON schema of named values: what does not fit the pattern of their names is no name."""
 
 Text = Annotated[str, AfterValidator(without_nul)]
 AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]

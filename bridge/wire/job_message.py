@@ -18,6 +18,7 @@ from bridge.core.job import Condition, JobKind, ParametersFormat
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
 from bridge.wire.job_fields import (
     IMAGE,
+    NO_OTHER_NAMES,
     AbsolutePath,
     EnvironmentName,
     GpuType,
@@ -174,10 +175,13 @@ class JobMessage(_Model):
         "line gets it at its end",
     )
     env: dict[EnvironmentName, Text] = Field(
-        default_factory=dict, description="environment variables in the container"
+        default_factory=dict,
+        json_schema_extra=NO_OTHER_NAMES,
+        description="environment variables in the container",
     )
     secrets: dict[EnvironmentName, SecretReference] = Field(
         default_factory=dict,
+        json_schema_extra=NO_OTHER_NAMES,
         max_length=100,
         description="variables that hold secrets, and the names under which the site keeps these; "
         "what they hold stands in no message, script, log or command line",
@@ -194,7 +198,10 @@ class JobMessage(_Model):
         "accepts; it is `sbatch --nice` with the sign turned round",
     )
     labels: dict[Name, Annotated[str, Field(max_length=1000)]] = Field(
-        default_factory=dict, max_length=100, description="kept and told in events, never used"
+        default_factory=dict,
+        max_length=100,
+        json_schema_extra=NO_OTHER_NAMES,
+        description="kept and told in events, never used",
     )
     user: Name | None = Field(default=None, description="who wants the job, for people")
     retry: RetryMessage | None = Field(

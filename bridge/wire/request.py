@@ -39,8 +39,7 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
     try:
         message = JobMessage.model_validate(data)
     except ValidationError as error:
-        problems = problems_of(error, tags=FORMS, patterns=ACCEPTED)
-        raise InvalidRequestError(*problems, job_id=job_id) from None
+        raise InvalidRequestError(*job_problems(error), job_id=job_id) from None
     if message.site not in (None, site):
         what = f"the job is meant for {echo(message.site)}, and this is {site!r}"
         problem = Problem(where="site", what=what)
@@ -48,6 +47,11 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
     if problems := (*_pointless(message), *_dependency_problems(message)):
         raise InvalidRequestError(*problems, job_id=job_id)
     return _spec(message)
+
+
+def job_problems(error: ValidationError) -> tuple[Problem, ...]:
+    """What is wrong with a job message, in our words."""
+    return problems_of(error, tags=FORMS, patterns=ACCEPTED)
 
 
 def fingerprint(body: bytes) -> str:

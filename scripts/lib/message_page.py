@@ -93,7 +93,9 @@ OPENING = """\
 
 <!-- Drawn from the models in bridge/wire by scripts/message-page: change those, not this. -->
 
-What a front end sends and what it hears, in JSON. In Python, `bridge.client` does all of this
+What a front end sends and what it hears, in JSON; as JSON schemas for a
+[job](schema/job.json), a [control message](schema/control.json) and an [event](schema/event.json).
+In Python, `bridge.client` does all of this
 (`Submitter`, `Follower`); from the shell, [the command](command-line.md) does. How to do it with
 any other AMQP library, and what survives what, is said on [the page about the
 broker](broker.md)."""

@@ -53,8 +53,8 @@ defaults:
 - Only `true` and `false` are switches: `no`, `on` and `12:00:00` are plain words, whatever YAML
   1.1 makes of them. Keys that stand twice, tags, anchors and aliases are refused.
 
-`hpc-bridge check --schema` prints the JSON schema of the file. An editor with the YAML language
-server completes and checks as one types when the first line is
+`hpc-bridge schema site` prints the JSON schema of the file, which is [here](schema/site.json) too.
+An editor with the YAML language server completes and checks as one types when the first line is
 `# yaml-language-server: $schema=site.json`.
 
 Two bridges of one user at one Slurm need a `tag_prefix`, a journal and a work root each."""

@@ -175,12 +175,24 @@ def test_check_says_that_a_good_file_is_right(folder: Path, closed_port: int) ->
     assert "s3cret" not in result.output
 
 
-def test_check_prints_the_schema_for_editors_without_a_file() -> None:
-    result = hpc_bridge("check", "--schema")
+@pytest.mark.parametrize(
+    ("what", "title", "field"),
+    [
+        ("job", "JobMessage", "resources"),
+        ("event", "CloudEvent", "specversion"),
+        ("control", "CancelMessage", "verb"),
+        ("site", "SiteFile", "profiles"),
+    ],
+)
+def test_schemas_are_printed_for_editors_and_other_languages(
+    what: str, title: str, field: str
+) -> None:
+    result = hpc_bridge("schema", what)
     assert result.exit_code == 0
     schema = json.loads(result.stdout)
-    assert schema["title"] == "SiteFile"
-    assert "profiles" in schema["properties"]
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == title
+    assert field in schema["properties"]
 
 
 def test_check_names_every_mistake_with_line_and_field(folder: Path) -> None:

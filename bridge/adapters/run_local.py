@@ -4,7 +4,8 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import takewhile
 from time import monotonic
@@ -57,22 +58,22 @@ class LocalRunner:
         Raises UnavailableError when it cannot be started.
         """
         deadline = monotonic() + timeout.total_seconds()
-        fed = stdin.encode()
         variables, command = without_env(argv)
         try:
-            process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env={**self._environment, **variables},
-                start_new_session=True,
-            )
+            with _readable(stdin.encode()) as fed:
+                process = subprocess.Popen(
+                    list(command),
+                    stdin=fed,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                    env={**self._environment, **variables},
+                    start_new_session=True,
+                )
         except (OSError, ValueError) as error:
             # ValueError: a NUL byte in an argument.
             raise UnavailableError(f"{argv[0]} cannot be started: {error}") from error
-        talk = _Talk(process, fed, self._most_output)
+        talk = _Talk(process, self._most_output)
         try:
             code = talk.hold(deadline)
         finally:
@@ -83,12 +84,29 @@ class LocalRunner:
         return Completed(return_code=code, stdout=stdout, stderr=stderr)
 
 
-class _Talk:
-    """Feeds a process and listens to it, whichever of the two it is ready for."""
+@contextmanager
+def _readable(content: bytes) -> Iterator[int]:
+    """A file in memory with this content (memfd_create(2)), from its beginning.
 
-    def __init__(self, process: subprocess.Popen[bytes], fed: bytes, most: int) -> None:
+    Whoever reads it gets all of it or nothing: with a pipe, the death of this process would give
+    sbatch the first half of a script. Raises OSError.
+    """
+    file = os.memfd_create("stdin")
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        os.lseek(file, 0, os.SEEK_SET)
+        yield file
+    finally:
+        os.close(file)
+
+
+class _Talk:
+    """Listens to a process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], most: int) -> None:
         self._process = process
-        self._unfed = memoryview(fed)
         self._most = most
         self._stdout = bytearray()
         self._stderr = bytearray()
@@ -97,22 +115,18 @@ class _Talk:
         """Its return code; None when it did not end in time or said too much."""
         process = self._process
         with selectors.DefaultSelector() as selector:
-            for pipe, event, act in (
-                (process.stdin, selectors.EVENT_WRITE, self._feed),
-                (process.stdout, selectors.EVENT_READ, lambda it: self._hear(it, self._stdout)),
-                (process.stderr, selectors.EVENT_READ, lambda it: self._hear(it, self._stderr)),
-            ):
+            for pipe, heard in ((process.stdout, self._stdout), (process.stderr, self._stderr)):
                 if pipe is not None:
                     os.set_blocking(pipe.fileno(), False)
-                    selector.register(pipe, event, (pipe, act))
+                    selector.register(pipe, selectors.EVENT_READ, (pipe, heard))
             while selector.get_map():
                 left = deadline - monotonic()
                 if left <= 0:
                     # It may have ended while a child of its own still holds its pipes.
                     return _code_of_the_ended(process)
                 for key, _ in selector.select(left):
-                    pipe, act = key.data
-                    if act(pipe):
+                    pipe, heard = key.data
+                    if _hear(pipe, heard):
                         selector.unregister(pipe)
                         pipe.close()
                 if max(len(self._stdout), len(self._stderr)) > self._most:
@@ -126,20 +140,12 @@ class _Talk:
             self._stderr[: self._most].decode(errors="replace"),
         )
 
-    def _feed(self, pipe: IO[bytes]) -> bool:
-        """Whether no more is to be fed: all is, or it no longer listens."""
-        try:
-            written = os.write(pipe.fileno(), self._unfed[:CHUNK]) if self._unfed else 0
-        except BrokenPipeError:
-            return True
-        self._unfed = self._unfed[written:]
-        return not self._unfed
 
-    def _hear(self, pipe: IO[bytes], heard: bytearray) -> bool:
-        """Whether this was all that there is to hear."""
-        said = os.read(pipe.fileno(), CHUNK)
-        heard += said
-        return not said
+def _hear(pipe: IO[bytes], heard: bytearray) -> bool:
+    """Whether this was all that there is to hear."""
+    said = os.read(pipe.fileno(), CHUNK)
+    heard += said
+    return not said
 
 
 def _code_in_time(process: subprocess.Popen[bytes], deadline: float) -> int | None:
@@ -166,6 +172,6 @@ def _leave_nothing(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             # In the kernel, on a file system that is away: not even SIGKILL reaches it.
             log.warning("command_cannot_be_killed", process=process.pid)
-    for pipe in (process.stdin, process.stdout, process.stderr):
+    for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

@@ -68,6 +68,11 @@ def test_much_input_and_much_output_do_not_wait_for_each_other() -> None:
     assert answer.stdout == text
 
 
+def test_a_command_has_all_its_input_when_it_starts() -> None:
+    size = ["stat", "--dereference", "--format=%s", "/dev/stdin"]
+    assert LocalRunner().run(size, stdin="x" * 1_000_000, timeout=LONG).stdout == "1000000\n"
+
+
 def test_a_command_need_not_read_its_input() -> None:
     answer = LocalRunner().run(shell("exit 3"), stdin="x" * 1_000_000, timeout=LONG)
     assert answer.return_code == 3

@@ -9,6 +9,7 @@ from typing import Protocol
 from bridge.core.facts import Ending, EndMark, Sighting, StartMark
 from bridge.core.job import JobId, SlurmId, SubmissionTag
 from bridge.core.lifecycle import Job
+from bridge.core.progress import Bookmark
 from bridge.wire.event import Message
 
 
@@ -353,6 +354,55 @@ class QueryJournal(Protocol):
 
     def load(self) -> Load:
         """How many jobs there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A job whose progress is read."""
+
+    place: int
+    """Among all jobs, in the order of acceptance."""
+    job_id: JobId
+    slurm_id: SlurmId | None
+    attempt: int
+    restart: int
+    bookmark: Bookmark | None
+    """None where nothing was told yet."""
+    told_before: int
+    """More than 0 where events were told of the job by an earlier journal, which was lost."""
+    is_told: bool
+    """Whether all that was recorded of its progress was published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressNote:
+    """How far a job has come, to be recorded."""
+
+    job_id: JobId
+    was: int
+    """The number of the last progress event told before."""
+    bookmark: Bookmark
+    messages: tuple[Message, ...]
+
+
+class ProgressJournal(Protocol):
+    """How far jobs have come. Every method may raise UnavailableError."""
+
+    def running(self, *, after: int, limit: int) -> tuple[Reading, ...]:
+        """Jobs in phase RUNNING whose place comes after this one, in that order."""
+        ...
+
+    def readings(self, job_ids: Iterable[JobId]) -> tuple[Reading, ...]:
+        """Those of these jobs that are recorded, in whatever phase, in no order."""
+        ...
+
+    def note(self, notes: Sequence[ProgressNote]) -> int:
+        """Record these in one transaction; how many were recorded.
+
+        One is left out when somebody else has told the job's progress meanwhile. Earlier progress
+        events of the job that were published are forgotten: its file has what they told.
+        """
         ...
 
 

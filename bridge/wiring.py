@@ -50,7 +50,9 @@ from bridge.flows.answer import Answers
 from bridge.flows.answer_files import FileAnswers
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
+from bridge.flows.leavings import Leavings
 from bridge.flows.presence import PresenceTeller
+from bridge.flows.progress import Progress
 from bridge.flows.reach import Reachability
 from bridge.flows.rebuild import Findings, Remains, fill, search
 from bridge.flows.record import Recorder
@@ -72,6 +74,7 @@ from bridge.ports import (
     LifecycleJournal,
     NoticeJournal,
     Outbox,
+    ProgressJournal,
     QueryJournal,
     ReturnChannel,
     Runner,
@@ -92,6 +95,7 @@ class Journal(
     CancelJournal,
     NoticeJournal,
     Outbox,
+    ProgressJournal,
     QueryJournal,
     Protocol,
 ):
@@ -152,7 +156,9 @@ def open_daemon(
             channel=RabbitReturnChannel(broker, publisher),
         )
         flows = _Flows(settings=settings, world=dress(world))
+        progress = flows.progress()
         verbs = flows.verbs(
+            progress=progress,
             parallel=pool.map,
             keep_house=partial(_keep_house, journal, reached.scheduler, clock, settings),
             hold_lock=journal.lock.renew,
@@ -166,7 +172,7 @@ def open_daemon(
                 connections=(publisher, questions, control, jobs),
                 clock=clock,
                 polling=_within_budget(settings),
-                beside=flows.return_channel(verbs.reachability),
+                beside=flows.return_channel(verbs.reachability, progress),
             )
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -313,22 +319,36 @@ class _Flows:
     settings: SiteSettings
     world: World
 
+    def progress(self) -> Progress:
+        """Who reads what running jobs write into their progress files."""
+        return Progress(
+            site=self.settings.site,
+            files=self.world.files,
+            journal=self.world.journal,
+            clock=self.world.clock,
+            every=self.settings.polling.progress,
+        )
+
     def verbs(
         self,
         *,
+        progress: Progress,
         parallel: ParallelMap,
         keep_house: Callable[[], object],
         hold_lock: Callable[[], None],
     ) -> Verbs:
         world, settings = self.world, self.settings
         site = settings.site
+        leavings = Leavings(files=world.files, progress=progress)
         recorder = Recorder(
             site=site,
             journal=world.journal,
             absence_grace=settings.polling.absence_grace,
             retry_policy=self._retry_policy,
             on_over=self._note_outcome,
+            leavings=leavings.collect,
         )
+        progress.notify(recorder.announce)
         cancellation = Cancellation(
             site=site,
             scheduler=world.scheduler,
@@ -400,7 +420,7 @@ class _Flows:
             hold_lock=hold_lock,
         )
 
-    def return_channel(self, reachability: Reachability) -> tuple[Worker, ...]:
+    def return_channel(self, reachability: Reachability, progress: Progress) -> tuple[Worker, ...]:
         """Who looks after all that goes back to front ends beside the events."""
         world, site = self.world, self.settings.site
         tail = Tail(
@@ -433,6 +453,7 @@ class _Flows:
             Worker("answers", answers.answer_some),
             Worker("answers of files", answers.answer_of_files),
             follower,
+            Worker("progress", progress.read_some),
             Worker("presence", presence.announce),
         )
 

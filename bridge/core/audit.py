@@ -1,7 +1,7 @@
 """What a journal holds of a job, and whether it can be so."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.core.job import JobId
@@ -55,6 +55,9 @@ def violations(history: History) -> Iterator[str]:
     yield from _of_the_job(history.job)
     if history.request is None:
         yield "the message it came with is missing"
+    # Progress has numbers of its own, with gaps: what was published is forgotten.
+    numbered = tuple(it for it in history.events if _kind(it) is not EventKind.PROGRESS)
+    history = replace(history, events=numbered)
     yield from _of_the_numbers(history)
     yield from _of_the_end(history)
 
@@ -110,5 +113,9 @@ def _of_the_end(history: History) -> Iterator[str]:
 
 
 def _kinds(events: Sequence[RecordedEvent]) -> list[EventKind | None]:
-    words = [it.routing_key.rpartition(".")[2] for it in events]
-    return [EventKind(it) if it in frozenset(EventKind) else None for it in words]
+    return [_kind(it) for it in events]
+
+
+def _kind(event: RecordedEvent) -> EventKind | None:
+    word = event.routing_key.rpartition(".")[2]
+    return EventKind(word) if word in frozenset(EventKind) else None

@@ -55,6 +55,7 @@ class EventKind(StrEnum):
     PENDING = "pending"
     HELD = "held"
     STARTED = "started"
+    PROGRESS = "progress"
     EXITED = "exited"
     REQUEUED = "requeued"
     RETRYING = "retrying"

@@ -154,6 +154,8 @@ class PollingSettings:
     looks: LookPolicy
     marks: timedelta = timedelta(milliseconds=500)
     """Between two looks at the marker spool; costs Slurm nothing."""
+    progress: timedelta = timedelta(seconds=2)
+    """Between two progress events of a job, at least."""
     sweep: timedelta = timedelta(minutes=5)
     """Between two looks for what nobody asks about, such as submissions that arrived late."""
     absence_grace: timedelta = timedelta(minutes=5)

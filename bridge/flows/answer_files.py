@@ -10,6 +10,7 @@ from bridge.core.errors import UnavailableError
 from bridge.core.job import JobId
 from bridge.core.job_file import parts_of
 from bridge.core.site import Site, job_folder
+from bridge.flows.progress import PROGRESS_FILE
 from bridge.flows.tail import MOST_FOLLOWED, Tail
 from bridge.ports import Clock, FileRange, JobFile, JobFiles, Piece, QueryJournal
 from bridge.wire.answer import Answer, Fault, FaultData, FollowData, RangeData
@@ -24,7 +25,6 @@ from bridge.wire.question import (
 
 log = structlog.get_logger()
 
-PROGRESS_FILE = "progress.jsonl"
 _FILES = {Stream.STDOUT: "stdout", Stream.STDERR: "stderr", Stream.PROGRESS: PROGRESS_FILE}
 
 RangeQuestion = LogsQuestion | ArtifactQuestion

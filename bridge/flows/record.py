@@ -1,6 +1,6 @@
 """Facts about jobs, told to the lifecycle and recorded with what it makes of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -8,13 +8,15 @@ from itertools import groupby
 import structlog
 
 from bridge.core.advance import advance
+from bridge.core.artifacts import ArtifactList
 from bridge.core.facts import Fact
 from bridge.core.job import JobId
-from bridge.core.lifecycle import Job, Phase
+from bridge.core.lifecycle import Job, Phase, Step
 from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import Site
 from bridge.ports import Change, LifecycleJournal
 from bridge.wire.event import encode
+from bridge.wire.returned import artifacts_data
 
 log = structlog.get_logger()
 
@@ -29,6 +31,22 @@ class Recorded:
     """Jobs that somebody else moved meanwhile: tell the facts to the newer job."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A step that a job takes."""
+
+    before: Job
+    run: Job
+    """The job at the end of its run, where one ends, before another attempt was thought of."""
+    step: Step
+
+    @property
+    def ends_a_run(self) -> bool:
+        """Whether Slurm had the job, and it does not run any more, or not now."""
+        stops = self.before.phase is Phase.RUNNING and self.run.phase is not Phase.RUNNING
+        return self.before.slurm_id is not None and (self.run.is_over or stops)
+
+
 class Recorder:
     """Tells facts to jobs and records the steps, all in one transaction."""
 
@@ -40,8 +58,13 @@ class Recorder:
         absence_grace: timedelta,
         retry_policy: Callable[[JobId], RetryPolicy],
         on_over: Callable[[Job], None] = lambda _: None,
+        leavings: Callable[[Sequence[Job]], Mapping[JobId, ArtifactList]] = lambda _: {},
     ) -> None:
-        """`retry_policy` is asked about failing jobs; `on_over` is told which jobs have ended."""
+        """`retry_policy` is asked about failing jobs; `on_over` is told which jobs have ended.
+
+        `leavings` is told before that which runs are about to end, and answers what is left.
+        """
+        self._leavings = leavings
         self._retry_policy = retry_policy
         self._listeners: list[Callable[[], None]] = []
         self._on_over = on_over
@@ -59,11 +82,10 @@ class Recorder:
         Raises UnavailableError when the journal cannot be written: nothing is recorded then.
         """
         by_job = groupby(told, key=lambda pair: pair[0])
-        changes = [
-            change
-            for job, pairs in by_job
-            for change in self._changes(job, [it[1] for it in pairs])
-        ]
+        steps = [it for job, pairs in by_job for it in self._steps(job, [it[1] for it in pairs])]
+        ended = [it.run for it in steps if it.ends_a_run]
+        left = self._leavings(ended) if ended else {}
+        changes = [self._change(it.step, left) for it in steps]
         if not changes:
             return Recorded(changed=0, stale=frozenset())
         stale = frozenset(self._journal.record(changes))
@@ -73,21 +95,36 @@ class Recorder:
             if change.job.is_over:
                 self._on_over(change.job)
         if any(it.messages for it in recorded):
-            for listener in self._listeners:
-                listener()
+            self.announce()
         return Recorded(changed=len(recorded), stale=stale)
 
-    def _changes(self, job: Job, facts: Sequence[Fact]) -> Iterator[Change]:
+    def announce(self) -> None:
+        """Tell the listeners that events were recorded that wait to be published."""
+        for listener in self._listeners:
+            listener()
+
+    def _steps(self, job: Job, facts: Sequence[Fact]) -> Iterator[_Taken]:
         for fact in facts:
-            step = advance(job, fact, absence_grace=self._absence_grace)
+            plain = step = advance(job, fact, absence_grace=self._absence_grace)
             if step.job.phase is Phase.FAILED and not job.is_over:
                 step = relaunch(job, step, self._retry_policy(job.job_id))
             if step.anomaly:
                 log.warning("anomaly", job=job.job_id, phase=job.phase.value, what=step.anomaly)
             if step.job != job:
-                messages = tuple(encode(it, self._site) for it in step.events)
-                yield Change(job=step.job, messages=messages)
+                yield _Taken(before=job, run=plain.job, step=step)
             job = step.job
+
+    def _change(self, step: Step, left: Mapping[JobId, ArtifactList]) -> Change:
+        found = left.get(step.job.job_id)
+        artifacts = artifacts_data(found) if found and step.job.is_over else None
+        return Change(
+            job=step.job,
+            messages=tuple(
+                # The last event of a job that is over is its terminal one.
+                encode(it, self._site, artifacts=artifacts if it is step.events[-1] else None)
+                for it in step.events
+            ),
+        )
 
 
 def _log_change(change: Change) -> None:

@@ -87,6 +87,11 @@ class PollingSection(Section):
         default=timedelta(milliseconds=500),
         description="between two looks at the scripts' marks in the work root; costs Slurm nothing",
     )
+    progress: Duration = Field(
+        default=timedelta(seconds=2),
+        description="between two `progress` events of a job, at least; each tells all that it "
+        "wrote meanwhile",
+    )
     sweep: Duration = Field(
         default=timedelta(minutes=5),
         description="between two looks for Slurm jobs of ours that nobody asks about",

@@ -50,6 +50,7 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
                 min_job_age=model.polling.min_job_age,
             ),
             marks=model.polling.marks,
+            progress=model.polling.progress,
             sweep=model.polling.sweep,
             absence_grace=model.polling.absence_grace,
             unknown_grace=model.polling.unknown_grace,

@@ -22,9 +22,11 @@ from bridge.ports import (
     News,
     Notice,
     OutboxEntry,
+    ProgressNote,
+    Reading,
     ToldEvent,
 )
-from bridge.wire.event import Message
+from bridge.wire.event import Message, progress_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class MemoryJournal:
         self._records: dict[JobId, _Record] = {}
         self._events: dict[str, _Event] = {}
         self._cancels: dict[JobId, datetime] = {}
+        self._progress: dict[JobId, ProgressNote] = {}
         self._last_position = 0
 
     def admit(self, entries: Sequence[Acceptance | Notice]) -> tuple[Admission, ...]:
@@ -152,9 +155,32 @@ class MemoryJournal:
                 for it in islice((it for it in mine if it.position > after), limit)
             )
 
+    def running(self, *, after: int, limit: int) -> tuple[Reading, ...]:
+        """See ProgressJournal."""
+        with self._available():
+            places = enumerate(self._records, start=1)
+            found = (
+                self._reading(place, job_id)
+                for place, job_id in places
+                if place > after and self._records[job_id].job.phase is Phase.RUNNING
+            )
+            return tuple(islice(found, limit))
+
+    def readings(self, job_ids: Iterable[JobId]) -> tuple[Reading, ...]:
+        """See ProgressJournal."""
+        with self._available():
+            wanted = set(job_ids)
+            places = enumerate(self._records, start=1)
+            return tuple(self._reading(place, it) for place, it in places if it in wanted)
+
+    def note(self, notes: Sequence[ProgressNote]) -> int:
+        """See ProgressJournal. Raises ValueError when an event's id is in use already."""
+        with self._transaction():
+            return sum(map(self._note, notes))
+
     def load(self) -> Load:
         """See QueryJournal."""
-        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING)
+        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING, Phase.BLOCKED)
         return Load(waiting=len(waiting), live=len(self.live()))
 
     def is_empty(self) -> bool:
@@ -185,6 +211,7 @@ class MemoryJournal:
             cancels = {job_id for job_id, at in self._cancels.items() if at < before}
             for job_id in jobs:
                 del self._records[job_id]
+                self._progress.pop(job_id, None)
             for job_id in cancels:
                 del self._cancels[job_id]
             self._events = {
@@ -278,6 +305,35 @@ class MemoryJournal:
         )
         for message in change.messages:
             self._tell(message, change.job.job_id)
+        return True
+
+    def _reading(self, place: int, job_id: JobId) -> Reading:
+        job, note = self._records[job_id].job, self._progress.get(job_id)
+        bookmark = note.bookmark if note else None
+        newest = self._events.get(progress_id(job_id, bookmark.number)) if bookmark else None
+        return Reading(
+            place=place,
+            job_id=job_id,
+            slurm_id=job.slurm_id,
+            attempt=job.attempt,
+            restart=job.restart,
+            bookmark=bookmark,
+            told_before=0,
+            is_told=newest is None or newest.sent_at is not None,
+        )
+
+    def _note(self, note: ProgressNote) -> bool:
+        known = self._progress.get(note.job_id)
+        if note.job_id not in self._records or (known and known.bookmark.number != note.was):
+            return False
+        self._progress[note.job_id] = note
+        self._events = {
+            event_id: it
+            for event_id, it in self._events.items()
+            if it.sent_at is None or not event_id.startswith(f"{note.job_id}/progress/")
+        }
+        for message in note.messages:
+            self._tell(message, note.job_id)
         return True
 
     def _tell(

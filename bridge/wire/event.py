@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.failure import FailureReason
-from bridge.core.job import JobKind, JobSpec
-from bridge.core.lifecycle import Event, EventKind, Job, Phase
+from bridge.core.job import JobId, JobKind, JobSpec, SlurmId
+from bridge.core.lifecycle import Event, EventKind, Phase
 from bridge.core.site import Site, job_folder
 from bridge.wire.problems import problems_of
+from bridge.wire.returned import ArtifactsData, ProgressData
 
 CONTENT_TYPE = "application/cloudevents+json"
 _TYPE_PREFIX = "hpc-batch-bridge."
@@ -35,6 +36,16 @@ class Message:
     """The queue that gets it; None for an event, which is for everybody."""
     correlation_id: str | None = None
     """What the one who waits for a reply knows it by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a job, as progress is told of it."""
+
+    job_id: JobId
+    slurm_id: SlurmId | None
+    attempt: int
+    restart: int
 
 
 class _Model(BaseModel):
@@ -107,6 +118,12 @@ class EventData(_Model):
         default=None, description="when somebody asked for the job's end"
     )
     logs: Logs | None = Field(default=None, description="where the job's output lies on the site")
+    progress: ProgressData | None = Field(
+        default=None, description="of `progress`: how far the job has come"
+    )
+    artifacts: ArtifactsData | None = Field(
+        default=None, description="of a job's last event: what it has left"
+    )
     job: Summary | None = Field(default=None, description="of `accepted`: what was asked for")
     problems: list[ProblemData] = Field(
         default_factory=list, description="of `rejected`: everything that is wrong"
@@ -127,8 +144,16 @@ class CloudEvent(_Model):
     data: EventData
 
 
-def encode(event: Event, site: Site, spec: JobSpec | None = None) -> Message:
-    """The message that tells `event`; with `spec`, it also repeats what was asked for."""
+def encode(
+    event: Event,
+    site: Site,
+    spec: JobSpec | None = None,
+    artifacts: ArtifactsData | None = None,
+) -> Message:
+    """The message that tells `event`; with `spec`, it also repeats what was asked for.
+
+    With `artifacts`, it tells what the job has left.
+    """
     job = event.job
     data = EventData(
         event=event.kind,
@@ -153,10 +178,33 @@ def encode(event: Event, site: Site, spec: JobSpec | None = None) -> Message:
         waits_for=[it.job_id for it in job.waits_for],
         next_attempt_at=job.not_before,
         cancel_requested_at=job.cancel_requested_at,
-        logs=_logs(job, site),
+        logs=_logs(job.job_id, site),
+        artifacts=artifacts,
         job=_summary(spec),
     )
     return _message(data, event_id=f"{job.job_id}/{job.sequence}", at=event.at)
+
+
+def encode_progress(run: Run, progress: ProgressData, site: Site, *, at: datetime) -> Message:
+    """The message that tells how far a job has come; it has no place in the job's `sequence`."""
+    data = EventData(
+        event=EventKind.PROGRESS,
+        site=site.name,
+        job_id=run.job_id,
+        sequence=0,
+        attempt=run.attempt,
+        restart=run.restart,
+        phase=Phase.RUNNING,
+        slurm_id=run.slurm_id,
+        logs=_logs(run.job_id, site),
+        progress=progress,
+    )
+    return _message(data, event_id=progress_id(run.job_id, progress.number), at=at)
+
+
+def progress_id(job_id: JobId, number: int) -> str:
+    """The id of a progress event."""
+    return f"{job_id}/progress/{number}"
 
 
 def decode(body: bytes) -> CloudEvent:
@@ -218,8 +266,8 @@ def _what(kind: EventKind) -> str:
     return "site" if kind in _OF_SITES else "job"
 
 
-def _logs(job: Job, site: Site) -> Logs:
-    folder = job_folder(site, job.job_id)
+def _logs(job_id: JobId, site: Site) -> Logs:
+    folder = job_folder(site, job_id)
     return Logs(stdout=f"{folder}/stdout", stderr=f"{folder}/stderr")
 
 

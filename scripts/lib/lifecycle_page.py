@@ -31,6 +31,7 @@ EVENT_MEANS: Mapping[EventKind, str] = {
     "for others.",
     EventKind.HELD: "The job waits until somebody releases it.",
     EventKind.STARTED: "The job runs.",
+    EventKind.PROGRESS: "The running job says how far it has come, in numbers of its own.",
     EventKind.EXITED: "The container has ended, with this exit code; Slurm's own word follows.",
     EventKind.REQUEUED: "Slurm has put the running job back into its queue.",
     EventKind.RETRYING: "This attempt has failed, and why; another one follows, not before "

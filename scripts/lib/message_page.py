@@ -77,6 +77,7 @@ REASONS: Mapping[FailureReason, str] = {
 ATTRIBUTES: Mapping[str, str] = {
     "specversion": "`1.0`",
     "id": "unique for the event, the same at every delivery: `<job id>/<sequence>`; "
+    "`<job id>/progress/<number>`; "
     "`rejected/<site>/<digest of the message>`; `site/<site>/<event>/<time>`",
     "source": "`/hpc-bridge/<site>`",
     "type": "`hpc-batch-bridge.job.<event>.v1`, of a site `hpc-batch-bridge.site.<event>.v1`",
@@ -171,7 +172,8 @@ EVENTS = """\
 [CloudEvents](https://cloudevents.io) 1.0 in structured JSON mode. An event comes **at least
 once**: go by `id` to leave out what came before, and by `sequence` to put the events of one job
 in order. Each job that was accepted tells exactly one of `finished`, `failed` and `cancelled`,
-with the highest sequence."""
+with the highest sequence. `progress` comes beside them: its `sequence` is 0, and a number of its
+own puts it in order."""
 
 DATA = """\
 ### `data`

@@ -83,7 +83,9 @@ def check_cloudevents(envelope: dict[str, object]) -> None:
 
 
 def test_every_kind_of_event_of_a_job_is_among_those_tried_here() -> None:
-    assert {it.kind for it in EVERY_EVENT} == set(EventKind) - {EventKind.REJECTED} - OF_SITES
+    assert {it.kind for it in EVERY_EVENT} == (
+        set(EventKind) - {EventKind.REJECTED, EventKind.PROGRESS} - OF_SITES
+    )
 
 
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda it: f"{it.kind}-{it.job.sequence}")
@@ -178,7 +180,8 @@ def test_the_fields_of_the_public_event_are_these() -> None:
         "version", "event", "site", "job_id", "sequence", "attempt", "restart", "phase",
         "slurm_id", "accepted_at", "submitted_at", "started_at", "ended_at", "nodes",
         "exit_code", "signal", "reason", "detail", "pending_reason", "expected_start_at",
-        "waits_for", "next_attempt_at", "cancel_requested_at", "logs", "job", "problems",
+        "waits_for", "next_attempt_at", "cancel_requested_at", "logs", "progress",
+        "artifacts", "job", "problems",
     ]  # fmt: skip
 
 

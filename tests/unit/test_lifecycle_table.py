@@ -177,6 +177,7 @@ def test_the_words_that_journals_and_routing_keys_hold_do_not_change() -> None:
         "pending",
         "held",
         "started",
+        "progress",
         "exited",
         "requeued",
         "retrying",

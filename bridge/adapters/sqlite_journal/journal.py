@@ -12,7 +12,7 @@ from bridge.adapters.sqlite_journal.database import Readers, open_database
 from bridge.adapters.sqlite_journal.disk import is_network
 from bridge.adapters.sqlite_journal.group_commit import GroupCommit
 from bridge.adapters.sqlite_journal.lock import JournalLock, LockTerms, take_lock
-from bridge.adapters.sqlite_journal.rows import job_of, row_of, write_time
+from bridge.adapters.sqlite_journal.rows import job_of, reading_of, row_of, write_time
 from bridge.adapters.sqlite_journal.statements import INSPECTION, SQL
 from bridge.core.errors import ConfigurationError, Problem
 from bridge.core.facts import Ending
@@ -28,6 +28,8 @@ from bridge.ports import (
     News,
     Notice,
     OutboxEntry,
+    ProgressNote,
+    Reading,
     ToldEvent,
 )
 from bridge.wire.event import Message
@@ -147,6 +149,21 @@ class SqliteJournal:
             )
         )
 
+    def running(self, *, after: int, limit: int) -> tuple[Reading, ...]:
+        """See ProgressJournal."""
+        row = {"after": after, "limit": limit}
+        return self._read(lambda it: tuple(map(reading_of, it.execute(SQL["running"], row))))
+
+    def readings(self, job_ids: Iterable[JobId]) -> tuple[Reading, ...]:
+        """See ProgressJournal."""
+        row = {"job_ids": json.dumps(sorted(set(job_ids)))}
+        return self._read(lambda it: tuple(map(reading_of, it.execute(SQL["readings"], row))))
+
+    def note(self, notes: Sequence[ProgressNote]) -> int:
+        """See ProgressJournal. Raises ValueError when an event's id is in use already."""
+        now = write_time(self._clock.now())
+        return self._writer.run(lambda it: sum(_note(it, note, now) for note in notes))
+
     def load(self) -> Load:
         """See QueryJournal."""
         return self._read(lambda it: Load(**it.execute(SQL["load"]).fetchone()))
@@ -261,6 +278,22 @@ def _note_end(connection: sqlite3.Connection, job: Job) -> None:
     if job.is_over:
         key = {"job_id": job.job_id, "phase": job.phase.value}
         connection.execute(SQL["dependency_ended"], key)
+
+
+def _note(connection: sqlite3.Connection, note: ProgressNote, now: str) -> bool:
+    row = {
+        "job_id": note.job_id,
+        "was": note.was,
+        "told": note.bookmark.number,
+        "read_to": note.bookmark.read_to,
+        "known": note.bookmark.known,
+    }
+    is_next = connection.execute(SQL["update_progress"], row).rowcount
+    if not is_next and not connection.execute(SQL["insert_progress"], row).rowcount:
+        return False
+    connection.execute(SQL["forget_progress"], row)
+    _tell(connection, note.job_id, note.messages, now)
+    return True
 
 
 def _tell(

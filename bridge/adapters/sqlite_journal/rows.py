@@ -10,6 +10,8 @@ from typing import Any
 
 from bridge.core.job import Condition, Dependency, JobId
 from bridge.core.lifecycle import Job, Phase
+from bridge.core.progress import Bookmark
+from bridge.ports import Reading
 
 
 def write_time(at: datetime) -> str:
@@ -77,3 +79,20 @@ def _written(value: object) -> object:
     if isinstance(value, tuple):
         return write_dependencies(value)
     return write_time(value) if isinstance(value, datetime) else value
+
+
+def reading_of(row: sqlite3.Row) -> Reading:
+    """How far a job's progress was read, with what is needed to read on."""
+    bookmark = None
+    if row["told"] is not None:
+        bookmark = Bookmark(number=row["told"], read_to=row["read_to"], known=row["known"])
+    return Reading(
+        place=row["place"],
+        job_id=row["job_id"],
+        slurm_id=row["slurm_id"],
+        attempt=row["attempt"],
+        restart=row["restart"],
+        bookmark=bookmark,
+        told_before=row["told_before"],
+        is_told=bool(row["is_told"]),
+    )

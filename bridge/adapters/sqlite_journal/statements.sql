@@ -154,9 +154,47 @@ WHERE job = (SELECT number FROM jobs WHERE job_id = :job_id) AND position > :aft
 ORDER BY position
 LIMIT :limit;
 
+-- name: running
+SELECT number AS place, job_id, slurm_id, attempt, restart, told_before, told, read_to, known,
+    NOT EXISTS (
+        SELECT 1 FROM events
+        WHERE event_id = job_id || '/progress/' || told AND sent_at IS NULL
+    ) AS is_told
+FROM jobs INDEXED BY jobs_running LEFT JOIN progress ON job = number
+WHERE phase = 'running' AND number > :after
+ORDER BY number
+LIMIT :limit;
+
+-- name: readings
+SELECT number AS place, jobs.job_id, slurm_id, attempt, restart, told_before, told, read_to, known,
+    NOT EXISTS (
+        SELECT 1 FROM events
+        WHERE event_id = jobs.job_id || '/progress/' || told AND sent_at IS NULL
+    ) AS is_told
+FROM json_each(:job_ids) JOIN jobs ON jobs.job_id = json_each.value
+LEFT JOIN progress ON job = number;
+
+-- name: update_progress
+UPDATE progress SET told = :told, read_to = :read_to, known = :known
+WHERE job = (SELECT number FROM jobs WHERE job_id = :job_id) AND told = :was;
+
+-- name: insert_progress
+INSERT INTO progress (job, told, read_to, known)
+SELECT number, :told, :read_to, :known FROM jobs WHERE job_id = :job_id
+ON CONFLICT (job) DO NOTHING;
+
+-- name: forget_progress
+DELETE FROM events WHERE position IN (
+    SELECT position FROM events INDEXED BY events_of_job
+    WHERE job = (SELECT number FROM jobs WHERE job_id = :job_id)
+        AND instr(event_id, '/progress/') > 0 AND sent_at IS NOT NULL
+);
+
 -- name: load
 SELECT (
     SELECT count(*) FROM jobs INDEXED BY jobs_waiting WHERE phase IN ('accepted', 'submitting')
+) + (
+    SELECT count(*) FROM jobs INDEXED BY jobs_blocked WHERE phase = 'blocked'
 ) AS waiting, (
     SELECT count(*) FROM jobs INDEXED BY jobs_live WHERE phase IN ('queued', 'held', 'running')
 ) AS live;

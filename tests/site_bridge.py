@@ -20,6 +20,7 @@ from testbed import CHECKOUT, Testbed
 from bridge.client import Follower, Submitter
 from bridge.sites import load_site
 from bridge.wire.event import CloudEvent
+from bridge.wire.returned import ProgressData
 
 Configuration = dict[str, Any]
 PATIENCE = timedelta(seconds=60)
@@ -190,10 +191,20 @@ class SiteBridge:
         return job_id
 
     def events(self, job_id: str | None = None) -> list[CloudEvent]:
-        """The events that came, each once, in the order of their numbers within a job."""
+        """The events that came, each once, in the order of their numbers within a job.
+
+        Progress has numbers of its own, and is not among them.
+        """
         with self._news:
             found = {it.id: it for it in self._seen if it.data.job_id == job_id}
-        return sorted(found.values(), key=lambda it: it.data.sequence)
+        numbered = [it for it in found.values() if it.data.progress is None]
+        return sorted(numbered, key=lambda it: it.data.sequence)
+
+    def progress(self, job_id: str) -> list[ProgressData]:
+        """What came of a job's progress, each once, in the order in which it came."""
+        with self._news:
+            found = {it.id: it.data.progress for it in self._seen if it.data.job_id == job_id}
+        return [it for it in found.values() if it is not None]
 
     def deliveries(self, job_id: str | None = None) -> list[CloudEvent]:
         """The same in the order in which they came, as often as they came."""

@@ -2,8 +2,8 @@
 
     python front_end.py SITE.yaml CODE_FOLDER IMAGE
 
-CODE_FOLDER (with train.py and classify.py) and IMAGE are paths on the site; SITE.yaml says where
-the broker is, and where the jobs' folders lie, for a look at what they left.
+CODE_FOLDER (with train.py, classify.py and progress.py) and IMAGE are paths on the site; SITE.yaml
+says where the broker is, and where the jobs' folders lie, for a look at what they left.
 """
 
 import json
@@ -69,6 +69,9 @@ def run(settings: SiteSettings, job: dict[str, object]) -> Path:
 
 
 def _outcome(data: EventData) -> str:
+    if data.progress is not None and data.progress.points:
+        point = data.progress.points[-1]
+        return f"epoch {point.step} of {point.total}, loss {point.metrics['loss']:.4f}"
     return "" if data.exit_code is None else f"exit code {data.exit_code}"
 
 

@@ -1,8 +1,8 @@
 """Train a small network on the handwritten digits that come with scikit-learn.
 
-Runs in any image with scikit-learn and PyYAML. The bridge tells it where everything is:
-BRIDGE_PARAMS names a YAML file, BRIDGE_PROGRESS a file for one JSON object a line, and
-BRIDGE_ARTIFACTS the folder that keeps what the job leaves.
+Runs in any image with scikit-learn and PyYAML, with bridge/progress.py beside it. The bridge tells
+it where everything is: BRIDGE_PARAMS names a YAML file, and BRIDGE_ARTIFACTS the folder that keeps
+what the job leaves.
 """
 
 import json
@@ -11,6 +11,7 @@ import pickle
 from pathlib import Path
 
 import yaml
+from progress import report
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -29,12 +30,10 @@ def main() -> None:
         random_state=params["seed"],
     )
     epochs = params["epochs"]
-    with Path(os.environ["BRIDGE_PROGRESS"]).open("a") as progress:
-        for epoch in range(1, epochs + 1):
-            network.partial_fit(seen, seen_digits, classes=range(10))
-            step = {"step": epoch, "total": epochs, "metrics": {"loss": float(network.loss_)}}
-            print(json.dumps(step), file=progress, flush=True)
-            print(f"epoch {epoch:3} of {epochs}  loss {network.loss_:.4f}", flush=True)
+    for epoch in range(1, epochs + 1):
+        network.partial_fit(seen, seen_digits, classes=range(10))
+        report(epoch, total=epochs, loss=network.loss_)
+        print(f"epoch {epoch:3} of {epochs}  loss {network.loss_:.4f}", flush=True)
     model = {"network": network, "held_out": held_out, "digits": held_out_digits}
     (artifacts / "model.pickle").write_bytes(pickle.dumps(model))
     accuracy = float(network.score(seen, seen_digits))

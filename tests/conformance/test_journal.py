@@ -15,6 +15,7 @@ from journal_entries import a_change, a_message, a_notice, an_acceptance, number
 from bridge.adapters.sqlite_journal import LockTerms, open_journal
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import (
+    Absent,
     CancelRequested,
     DependencyEnded,
     Ending,
@@ -26,6 +27,7 @@ from bridge.core.facts import (
 )
 from bridge.core.job import SlurmId
 from bridge.core.lifecycle import Job, Phase
+from bridge.core.progress import Bookmark
 from bridge.core.settings import JournalSettings
 from bridge.ports import (
     Admission,
@@ -36,6 +38,9 @@ from bridge.ports import (
     LifecycleJournal,
     Notice,
     Outbox,
+    ProgressJournal,
+    ProgressNote,
+    QueryJournal,
 )
 from bridge.testing.clock import START, FakeClock
 from bridge.testing.memory_journal import MemoryJournal
@@ -46,7 +51,16 @@ BEGUN = SubmissionBegun(at=START)
 REFUSED = Refused(at=START, words="no")
 
 
-class Journal(IntakeJournal, LifecycleJournal, DependencyJournal, CancelJournal, Outbox, Protocol):
+class Journal(
+    IntakeJournal,
+    ProgressJournal,
+    QueryJournal,
+    LifecycleJournal,
+    DependencyJournal,
+    CancelJournal,
+    Outbox,
+    Protocol,
+):
     def last_notice(self, routing_keys: Sequence[str]) -> str | None: ...
     def prune(self, before: datetime) -> int: ...
     def close(self) -> None: ...
@@ -708,3 +722,131 @@ def _run(works: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+# --- progress, and what is answered
+
+
+def _start(journal: Journal, number: int) -> Job:
+    """Brings a new job to run."""
+    job = _submit(journal, number)
+    started = a_change(job, StartMark(at=START, restart=0, started_at=START, node="n1"))
+    assert journal.record([started]) == ()
+    return started.job
+
+
+def _note(number: int, told: int, *, was: int | None = None, events: int = 1) -> ProgressNote:
+    job_id = numbered_id(number)
+    message = a_message(f"{job_id}/progress/{told}", routing_key="testbed.progress")
+    return ProgressNote(
+        job_id=job_id,
+        was=told - 1 if was is None else was,
+        bookmark=Bookmark(number=told, read_to=10 * told, known=b"\xff\n" * told),
+        messages=(message,) * events,
+    )
+
+
+def _progress(journal: Journal) -> list[str]:
+    return [it for it in _untold(journal) if "/progress/" in it]
+
+
+def test_running_jobs_are_read_in_the_order_of_acceptance_page_by_page(journal: Journal) -> None:
+    for number in (3, 1, 2):
+        _start(journal, number)
+    _submit(journal, 4)
+    first = journal.running(after=0, limit=2)
+    assert [it.job_id for it in first] == [numbered_id(3), numbered_id(1)]
+    (last,) = journal.running(after=first[-1].place, limit=2)
+    assert (last.job_id, last.attempt, last.restart) == (numbered_id(2), 1, 0)
+    assert (last.slurm_id, last.bookmark, last.is_told) == (SlurmId("2"), None, True)
+
+
+def test_a_bookmark_is_kept_together_with_what_it_tells(journal: Journal) -> None:
+    _start(journal, 1)
+    assert journal.note([_note(1, 1)]) == 1
+    (reading,) = journal.running(after=0, limit=10)
+    assert reading.bookmark == Bookmark(number=1, read_to=10, known=b"\xff\n")
+    assert not reading.is_told
+    assert _progress(journal) == [f"{numbered_id(1)}/progress/1"]
+    _send_all(journal)
+    (reading,) = journal.running(after=0, limit=10)
+    assert reading.is_told
+
+
+def test_of_two_who_tell_the_same_progress_the_later_one_is_left_out(journal: Journal) -> None:
+    _start(journal, 1)
+    assert journal.note([_note(1, 1)]) == 1
+    assert journal.note([_note(1, 1), _note(1, 5)]) == 0
+    assert journal.note([_note(1, 2)]) == 1
+    assert len(_progress(journal)) == 2
+
+
+def test_a_place_may_move_without_an_event(journal: Journal) -> None:
+    _start(journal, 1)
+    journal.note([_note(1, 1)])
+    moved = Bookmark(number=1, read_to=99, known=b"")
+    note = ProgressNote(job_id=numbered_id(1), was=1, bookmark=moved, messages=())
+    assert journal.note([note]) == 1
+    assert [it.bookmark for it in journal.readings([numbered_id(1)])] == [moved]
+
+
+def test_progress_that_was_published_is_forgotten_with_the_next(journal: Journal) -> None:
+    _start(journal, 1)
+    for told in range(1, 4):
+        journal.note([_note(1, told)])
+        _send_all(journal)
+    events = journal.told(numbered_id(1), after=0, limit=ALL)
+    assert len(events) == 3
+    assert journal.note([_note(1, 4)]) == 1
+    assert _progress(journal) == [f"{numbered_id(1)}/progress/4"]
+
+
+def test_progress_of_a_job_that_nobody_knows_is_left_out(journal: Journal) -> None:
+    assert journal.note([_note(7, 1)]) == 0
+    assert _untold(journal) == []
+
+
+def test_readings_are_of_jobs_in_any_phase(journal: Journal) -> None:
+    _fail(journal, 1)
+    _start(journal, 2)
+    journal.note([_note(2, 1)])
+    found = journal.readings([numbered_id(it) for it in (1, 2, 3)])
+    assert {it.job_id: it.bookmark and it.bookmark.number for it in found} == {
+        numbered_id(1): None,
+        numbered_id(2): 1,
+    }
+
+
+def test_a_pruned_job_takes_its_bookmark_along(journal: Journal, clock: FakeClock) -> None:
+    job = _start(journal, 1)
+    journal.note([_note(1, 1)])
+    ended = a_change(job, EndMark(at=START, restart=0, ended_at=START, exit_code=0))
+    seen = a_change(ended.job, Absent(at=START, accounting=False, missing_for=timedelta(0)))
+    assert journal.record([ended, seen]) == ()
+    _send_all(journal)
+    assert journal.prune(clock.move(timedelta(days=1))) == 1
+    assert journal.readings([numbered_id(1)]) == ()
+    assert journal.told(numbered_id(1), after=0, limit=ALL) == ()
+
+
+def test_the_events_of_a_job_are_told_once_more_in_order_and_progress_is_not(
+    journal: Journal,
+) -> None:
+    _start(journal, 1)
+    _start(journal, 2)
+    journal.note([_note(1, 1)])
+    first = journal.told(numbered_id(1), after=0, limit=2)
+    rest = journal.told(numbered_id(1), after=first[-1].position, limit=ALL)
+    assert [it.body for it in (*first, *rest)] == [
+        f"{kind} of {numbered_id(1)}".encode() for kind in ("accepted", "queued", "started")
+    ]
+    assert journal.told(numbered_id(9), after=0, limit=ALL) == ()
+
+
+def test_the_load_is_what_waits_and_what_slurm_has(journal: Journal) -> None:
+    journal.admit([an_acceptance(1), an_acceptance(2, waits_for=[1])])
+    _submit(journal, 3)
+    _start(journal, 4)
+    _fail(journal, 5)
+    load = journal.load()
+    assert (load.waiting, load.live) == (2, 2)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from site_bridge import OpenBridge, SiteBridge
+from testbed import CHECKOUT, Testbed
 
 from bridge.client import Asker, LogFollower, NoAnswerError, NoBridgeError
 from bridge.wire.answer import Fault
@@ -29,7 +31,9 @@ def ask(bridge: SiteBridge) -> Iterator[Asker]:
 # A byte that is no UTF-8, lines without an end, and time for a follower to see them come.
 WRITES = (
     'i=0; while [ $i -lt 20 ]; do printf "line %d \\377\\n" $i; printf "e%d" $i >&2; '
+    'echo "{\\"step\\": $i, \\"metrics\\": {\\"loss\\": $i}}" >>"$BRIDGE_PROGRESS"; '
     "i=$((i+1)); sleep 0.2; done; mkdir -p artifacts/plots; "
+    'echo nonsense >>"$BRIDGE_PROGRESS"; '
     "head -c 300000 /dev/urandom >artifacts/plots/loss.bin; ln -s /etc/passwd artifacts/leak"
 )
 
@@ -61,6 +65,16 @@ def test_output_is_followed_live_and_read_afterwards_and_artifacts_are_fetched(
             ask.artifact(bridge.name, job_id, name)
         assert refusal.value.reason in {Fault.INVALID, Fault.UNKNOWN}
     assert json.loads(ask.request(bridge.name, job_id))["command"] == ["sh", "-c", WRITES]
+    last = bridge.last(job_id).data
+    assert last.artifacts is not None
+    assert [(it.name, it.size, it.sha256) for it in last.artifacts.files] == [
+        ("plots/loss.bin", 300_000, fetched.sha256)
+    ]
+    progress = bridge.progress(job_id)
+    assert [point.step for it in progress for point in it.points] == list(range(20))
+    assert [it.number for it in progress] == list(range(1, len(progress) + 1))
+    assert len(progress) > 1
+    assert sum(it.skipped for it in progress) == 1
     told = [str(it.data.event) for it in ask.events(bridge.name, job_id)]
     assert [it for it in told if it != "pending"] == bridge.life(job_id)
 
@@ -77,3 +91,49 @@ def test_a_site_tells_its_limits_and_that_it_is_there(site_bridge: SiteBridge) -
         with pytest.raises(NoBridgeError):
             ask.limits(site_bridge.name)
         assert ask.sites() == ()
+
+
+def test_the_loss_of_a_real_training_falls_before_ones_eyes_over_a_kill_of_the_bridge(
+    site_bridge: SiteBridge, testbed: Testbed
+) -> None:
+    code = site_bridge.folder / "code"
+    code.mkdir()
+    for file in (
+        CHECKOUT / "examples" / "digits" / "train.py",
+        CHECKOUT / "bridge" / "progress.py",
+    ):
+        shutil.copy(file, code)
+    code.chmod(0o755)
+    epochs = 300
+    job_id = site_bridge.submit(
+        site_bridge.job(
+            *("python3", "/mnt/train.py"),
+            image=f"{testbed.images}/sklearn.sif",
+            params={
+                "epochs": epochs,
+                "hidden_layers": [64],
+                "learning_rate": 0.0005,
+                "held_out": 0.25,
+                "seed": 7,
+            },
+            mounts=[{"source": str(code), "target": "/mnt", "read_only": True}],
+            resources={"memory": "2G", "walltime": "00:05:00"},
+        )
+    )
+    site_bridge.wait_until(lambda: bool(site_bridge.progress(job_id)), "progress comes")
+    site_bridge.kill()
+    site_bridge.start()
+    site_bridge.wait_for(job_id, {"finished"})
+    progress = site_bridge.progress(job_id)
+    points = [point for it in progress for point in it.points]
+    assert [it.step for it in points] == list(range(1, epochs + 1))
+    assert [it.number for it in progress] == list(range(1, len(progress) + 1))
+    assert len(progress) > 1
+    losses = [it.metrics["loss"] or 0 for it in points]
+    assert losses[0] > losses[epochs // 2] > losses[-1] > 0
+    artifacts = site_bridge.last(job_id).data.artifacts
+    assert artifacts is not None
+    assert [it.name for it in artifacts.files] == ["model.pickle", "training.json"]
+    with Asker(site_bridge.settings.broker, patience=PATIENCE) as ask:
+        model = ask.artifact(site_bridge.name, job_id, "model.pickle")
+    assert (len(model.data), model.sha256) == (artifacts.files[0].size, artifacts.files[0].sha256)

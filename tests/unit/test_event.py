@@ -153,6 +153,8 @@ def test_the_exact_json_of_an_event_does_not_change() -> None:
                 "stdout": "/work/bridge/6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b/stdout",
                 "stderr": "/work/bridge/6f1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b/stderr",
             },
+            "progress": None,
+            "artifacts": None,
             "job": {
                 "name": "digits",
                 "kind": "training",

@@ -2,33 +2,51 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import bridge.progress
+from bridge.core.progress import Point
 from bridge.progress import report
 from bridge.wire.progress import read_lines
 
 SOURCE = Path(bridge.progress.__file__)
 
 
+@contextmanager
+def telling(path: Path | None) -> Iterator[None]:
+    """In a job whose progress file this is; None outside of any job."""
+    before = os.environ.pop("BRIDGE_PROGRESS", None)
+    try:
+        if path is not None:
+            os.environ["BRIDGE_PROGRESS"] = str(path)
+        yield
+    finally:
+        os.environ.pop("BRIDGE_PROGRESS", None)
+        if before is not None:
+            os.environ["BRIDGE_PROGRESS"] = before
+
+
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def file(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "progress.jsonl"
-    monkeypatch.setenv("BRIDGE_PROGRESS", str(path))
-    return path
+    with telling(path):
+        yield path
 
 
 def test_what_is_reported_is_read(file: Path) -> None:
     report(1, total=3, loss=0.5)
     report(2, total=3, loss=0.25, accuracy=1, message="half-way: ½")
-    first, second = read_lines(file.read_bytes(), is_all=False).points
-    assert (first.step, first.total, first.metrics, first.message) == (1, 3, (("loss", 0.5),), None)
-    assert second.metrics == (("loss", 0.25), ("accuracy", 1))
-    assert second.message == "half-way: ½"
+    assert read_lines(file.read_bytes(), is_all=False).points == (
+        Point(step=1, total=3, metrics=(("loss", 0.5),)),
+        Point(step=2, total=3, metrics=(("loss", 0.25), ("accuracy", 1)), message="half-way: ½"),
+    )
 
 
 class Tensor:
@@ -52,16 +70,14 @@ def test_what_is_no_number_ends_no_training(file: Path) -> None:
     assert json.loads(file.read_text())["metrics"] == {"loss": None}
 
 
-def test_outside_of_a_job_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BRIDGE_PROGRESS", raising=False)
-    report(1, loss=0.5)
+def test_outside_of_a_job_nothing_happens() -> None:
+    with telling(None):
+        report(1, loss=0.5)
 
 
-def test_a_file_that_cannot_be_written_ends_no_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BRIDGE_PROGRESS", str(tmp_path / "missing" / "progress.jsonl"))
-    report(1, loss=0.5)
+def test_a_file_that_cannot_be_written_ends_no_training(tmp_path: Path) -> None:
+    with telling(tmp_path / "missing" / "progress.jsonl"):
+        report(1, loss=0.5)
 
 
 def test_it_needs_no_other_file_and_no_newer_python_than_3_6(file: Path, tmp_path: Path) -> None:

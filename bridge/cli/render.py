@@ -13,7 +13,8 @@ from bridge.cli import exits
 @click.argument("job_file", metavar="JOB.json", type=click.Path(path_type=Path))
 def render(site_file: Path, job_file: Path) -> None:
     """Print the batch script that a job would get at a site; submit nothing."""
-    from bridge.cli.documents import complete, read_file
+    from bridge.cli.documents import read_file
+    from bridge.client.completion import complete
     from bridge.core.errors import InvalidRequestError
     from bridge.core.policy import admission_problems
     from bridge.script import render as render_script

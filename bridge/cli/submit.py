@@ -35,10 +35,11 @@ def submit(
     SITE is a site's YAML, or a site's name with --broker. A job without a `job_id` gets a fresh
     one. Prints the job's id as soon as the broker has the job safely.
     """
-    from bridge.cli.documents import complete, id_to_follow, read_file
+    from bridge.cli.documents import id_to_follow, read_file
     from bridge.cli.logs import configure_logging
     from bridge.cli.watch import show_until_over
     from bridge.client import Follower, Submitter
+    from bridge.client.completion import complete
     from bridge.wire.request import read_job
 
     configure_logging(as_json=False, level="warning")

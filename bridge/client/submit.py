@@ -22,10 +22,13 @@ class Submitter:
     def __init__(
         self, broker: BrokerSettings, *, patience: timedelta = timedelta(seconds=10)
     ) -> None:
-        """`patience` is how long `submit` waits for a connection to the broker."""
+        """`patience` is how long `submit` waits for a connection, and then for a confirm."""
         self._jobs, self._control = broker.jobs_exchange, broker.control_exchange
         self._publisher = Publisher(
-            broker, name=f"{broker.namespace} submitter", connect_patience=patience
+            broker,
+            name=f"{broker.namespace} submitter",
+            connect_patience=patience,
+            confirm_patience=patience,
         )
 
     def __enter__(self) -> Self:

@@ -1,0 +1,51 @@
+"""A job as it is sent: with an id, so that sending it twice is sending it once."""
+
+import json
+import uuid
+from collections.abc import Mapping
+
+from bridge.client.job import Job
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.wire.json_text import read_json
+from bridge.wire.request import read_job
+
+AnyJob = Job | Mapping[str, object] | bytes
+"""A job message (docs/messages.md): built in Python, as data, or as JSON text."""
+
+
+def complete(job: AnyJob) -> tuple[bytes, str]:
+    """The job message with what may be left out: `version`, and a fresh `job_id`; and that id.
+
+    Bytes that lack nothing stay as they are. Raises InvalidRequestError when it is no JSON object;
+    what else is wrong, `checked` or the site says.
+    """
+    body = _encoded(job)
+    data = read_json(body)
+    if not isinstance(data, dict):
+        raise InvalidRequestError(Problem(where="", what="a job is a JSON object"))
+    missing = {
+        name: value
+        for name, value in (("version", 1), ("job_id", str(uuid.uuid4())))
+        if name not in data
+    }
+    if missing:
+        data = {**data, **missing}
+        body = json.dumps(data).encode()
+    return body, str(data["job_id"])
+
+
+def checked(body: bytes, site: str) -> str:
+    """The id of a job that is right in form. Raises InvalidRequestError with every problem."""
+    return read_job(body, site=site).job_id
+
+
+def _encoded(job: AnyJob) -> bytes:
+    if isinstance(job, bytes):
+        return job
+    if isinstance(job, Job):
+        return job.to_bytes()
+    try:
+        return json.dumps(job, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        what = f"this cannot be written as JSON: {error}"
+        raise InvalidRequestError(Problem(where="", what=what)) from error

@@ -8,6 +8,9 @@ from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
 from bridge.wire.control import cancel_message
 
+_LONGEST_RETRY = timedelta(seconds=3)
+"""Somebody sits before a page and waits."""
+
 
 class NoBridgeError(UnavailableError):
     """No bridge has ever served this site at this broker: nobody would read the job."""
@@ -29,6 +32,7 @@ class Submitter:
             name=f"{broker.namespace} submitter",
             connect_patience=patience,
             confirm_patience=patience,
+            longest_retry=_LONGEST_RETRY,
         )
 
     def __enter__(self) -> Self:

@@ -68,6 +68,14 @@ def test_waits_grow_to_half_a_minute() -> None:
     assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
+def test_no_wait_is_longer_than_the_longest() -> None:
+    retry = Retry(jitter=lambda: 0.0, longest=timedelta(seconds=3))
+    never = timedelta(0)
+    assert [retry.after(stood=never, lasting=it) for it in (True, False, False, False)] == [
+        timedelta(seconds=it) for it in (3, 1, 2, 3)
+    ]
+
+
 def test_what_stood_for_long_is_tried_again_at_once() -> None:
     retry = Retry(jitter=lambda: 0.0)
     for _ in range(5):

@@ -16,7 +16,7 @@ from pika.channel import Channel
 from pika.connection import Connection
 
 from bridge.adapters.rabbitmq.declaration import Declaration
-from bridge.adapters.rabbitmq.failure import Failure, Retry, explain
+from bridge.adapters.rabbitmq.failure import LONGEST_RETRY, Failure, Retry, explain
 from bridge.adapters.rabbitmq.parameters import connection_parameters
 from bridge.adapters.rabbitmq.pika_manners import cut, quieten
 from bridge.adapters.rabbitmq.tenant import Tenant
@@ -33,7 +33,14 @@ class ConnectionThread:
 
     _ioloop: IOLoop  # from start() on: it holds sockets
 
-    def __init__(self, settings: BrokerSettings, tenant: Tenant, *, name: str) -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        tenant: Tenant,
+        *,
+        name: str,
+        longest_retry: timedelta = LONGEST_RETRY,
+    ) -> None:
         """Raises ConfigurationError when the settings name a file that cannot be read."""
         connection_parameters(settings, name=name)
         self.problems: tuple[str, ...] = ()
@@ -44,7 +51,7 @@ class ConnectionThread:
         self._tenant = tenant
         self._name = name
         self._log = log.bind(connection=name)
-        self._retry = Retry(random.SystemRandom().random)
+        self._retry = Retry(random.SystemRandom().random, longest=longest_retry)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._lock = threading.Lock()
         self._actions: deque[Callable[[], None]] = deque()

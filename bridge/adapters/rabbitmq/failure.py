@@ -34,16 +34,17 @@ class Failure:
 class Retry:
     """Counts failures in a row."""
 
-    def __init__(self, jitter: Callable[[], float]) -> None:
+    def __init__(self, jitter: Callable[[], float], *, longest: timedelta = LONGEST_RETRY) -> None:
         """`jitter` gives random numbers in [0, 1)."""
         self._jitter = jitter
+        self._longest = longest
         self._failures = 0
 
     def after(self, *, stood: timedelta, lasting: bool) -> timedelta:
         """How long to wait, now that what stood for so long has failed."""
         self._failures = 1 if stood >= STEADY else self._failures + 1
-        first = LONGEST_RETRY if lasting else FIRST_RETRY
-        return back_off(self._failures, first=first, longest=LONGEST_RETRY, jitter=self._jitter())
+        first = self._longest if lasting else FIRST_RETRY
+        return back_off(self._failures, first=first, longest=self._longest, jitter=self._jitter())
 
 
 def explain(error: BaseException, settings: BrokerSettings) -> Failure:

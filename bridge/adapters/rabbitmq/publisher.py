@@ -16,6 +16,7 @@ from pika.spec import Basic
 from bridge.adapters.rabbitmq.batch import Batch, Outgoing
 from bridge.adapters.rabbitmq.confirms import Confirmation, ConfirmTracker, Route
 from bridge.adapters.rabbitmq.connection import ConnectionThread
+from bridge.adapters.rabbitmq.failure import LONGEST_RETRY
 from bridge.adapters.rabbitmq.topology import Topology, exchanges
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
@@ -39,9 +40,11 @@ class Publisher:
         name: str | None = None,
         connect_patience: timedelta = _CONNECT_PATIENCE,
         confirm_patience: timedelta = _CONFIRM_PATIENCE,
+        longest_retry: timedelta = LONGEST_RETRY,
     ) -> None:
         """`connect_patience`: how long `send` waits for a connection; `confirm_patience`: for how
-        long it bears that no answer comes at all, a blocked connection included.
+        long it bears that no answer comes at all, a blocked connection included;
+        `longest_retry`: the longest pause between two tries to connect.
         """
         self._topology = exchanges(settings)
         self._connect_patience = connect_patience
@@ -53,7 +56,7 @@ class Publisher:
         self._backlog: deque[tuple[Batch, int]] = deque()
         self._left: Callable[[], None] | None = None
         name = name or f"{settings.namespace} publisher"
-        self._thread = ConnectionThread(settings, self, name=name)
+        self._thread = ConnectionThread(settings, self, name=name, longest_retry=longest_retry)
 
     def start(self) -> None:
         """Begin to connect; does not wait."""

@@ -80,14 +80,14 @@ def test_without_a_broker_the_caller_is_told_why(bridge: Bridge) -> None:
 def test_no_more_calls_wait_for_the_broker_than_may() -> None:
     errors: list[UnavailableError] = []
 
-    def submit() -> None:
+    def submit(one: Bridge) -> None:
         try:
-            bridge.submit("vaughan", JOB)
+            one.submit("vaughan", JOB)
         except UnavailableError as error:
             errors.append(error)
 
-    with Bridge(NOWHERE, patience=timedelta(seconds=3), most_waiting=3) as bridge:
-        threads = [threading.Thread(target=submit) for _ in range(10)]
+    with Bridge(NOWHERE, patience=timedelta(seconds=3), most_waiting=3) as full:
+        threads = [threading.Thread(target=submit, args=(full,)) for _ in range(10)]
         for it in threads:
             it.start()
         for it in threads:
@@ -103,8 +103,13 @@ def test_a_bridge_can_be_used_again_after_it_was_closed(bridge: Bridge) -> None:
 
 
 def test_something_is_made_once_for_all_threads_of_a_process() -> None:
-    made: list[int] = []
-    one = OncePerProcess(lambda: made.append(1) or object(), lambda _: None)  # type: ignore[func-returns-value]
+    made: list[object] = []
+
+    def make() -> object:
+        made.append(object())
+        return made[-1]
+
+    one = OncePerProcess(make, lambda _: None)
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(one.get())) for _ in range(20)]
     for it in threads:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from bridge.core.facts import Ending, EndMark, Sighting, StartMark
+from bridge.core.facts import Ending, ScriptMark, Sighting
 from bridge.core.job import JobId, SlurmId, SubmissionTag
 from bridge.core.lifecycle import Job
 from bridge.core.progress import Bookmark
@@ -82,7 +82,7 @@ class Mark:
 
     job_id: JobId
     attempt: int
-    fact: StartMark | EndMark
+    fact: ScriptMark
     file: str
     """The spool's name for it, to forget it by."""
 

@@ -13,7 +13,9 @@ from bridge.core.facts import (
     DependencyEnded,
     EndMark,
     Fact,
+    HindranceMark,
     NotSubmitted,
+    PullMark,
     Refused,
     Seen,
     StartMark,
@@ -76,7 +78,7 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
             return seen(job, fact)
         case Absent():
             return absent(job, fact, absence_grace)
-        case StartMark() | EndMark():
+        case PullMark() | StartMark() | EndMark() | HindranceMark():
             return marked(job, fact)
     assert_never(fact)
 

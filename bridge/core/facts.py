@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bridge.core.failure import Hindrance
 from bridge.core.job import JobId, SlurmId, SubmissionTag
 from bridge.core.slurm_state import SlurmState
 
@@ -136,6 +137,30 @@ class EndMark:
     exit_code: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullMark:
+    """The job's own script wrote that the image is not there, and that it pulls it."""
+
+    at: datetime
+    restart: int
+    pulling_since: datetime
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HindranceMark:
+    """The job's own script wrote that it ends without having started the container."""
+
+    at: datetime
+    restart: int
+    ended_at: datetime
+    hindrance: Hindrance
+
+
+ScriptMark = PullMark | StartMark | EndMark | HindranceMark
+LAST_MARKS = (EndMark, HindranceMark)
+"""After these a script leaves no other."""
+
 Fact = (
     SubmissionBegun
     | Submitted
@@ -146,6 +171,5 @@ Fact = (
     | DependencyEnded
     | Seen
     | Absent
-    | StartMark
-    | EndMark
+    | ScriptMark
 )

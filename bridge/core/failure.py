@@ -15,6 +15,19 @@ class FailureReason(StrEnum):
     NODE_FAILURE = "node-failure"
     BOOT_FAILURE = "boot-failure"
     REFUSED = "refused"
+    IMAGE_PULL = "image-pull"
+    """Its image is not there, and could not be pulled."""
     LOST = "lost"
     DEPENDENCY = "dependency"
     """It waited for another job, and that one did not end as it should."""
+
+
+class Hindrance(StrEnum):
+    """What kept a job's script from starting the container. The values are stored in journals."""
+
+    IMAGE = "image"
+    """It is not there, and could not be pulled."""
+    SECRET = "secret"  # noqa: S105 - a word
+    """One of the site's secrets could not be read."""
+    PATH = "path"
+    """A link leads out of the folders that jobs may use."""

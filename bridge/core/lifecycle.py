@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from bridge.core.failure import FailureReason
+from bridge.core.failure import FailureReason, Hindrance
 from bridge.core.job import Dependency, JobId, SlurmId
 
 
@@ -54,6 +54,7 @@ class EventKind(StrEnum):
     QUEUED = "queued"
     PENDING = "pending"
     HELD = "held"
+    PULLING = "pulling"
     STARTED = "started"
     PROGRESS = "progress"
     EXITED = "exited"
@@ -98,6 +99,10 @@ class Job:
     """Slurm's own start time of the run that was seen last: it changes with a requeue."""
     nodes: str | None = None
     pending_reason: str | None = None
+    pulling_since: datetime | None = None
+    """When this run of it, or the bridge for it, began to pull its image."""
+    hindrance: Hindrance | None = None
+    """What kept this run's script from starting the container."""
     container_exit_code: int | None = None
     """From the end marker of this run; None while there is none."""
     exit_code: int | None = None

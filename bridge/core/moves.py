@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bridge.core.failure import FailureReason
+from bridge.core.failure import FailureReason, Hindrance
 from bridge.core.lifecycle import MOVES, Event, EventKind, Job, Phase, Step
+from bridge.core.outcome import BY_HINDRANCE
 
 
 def tell(
@@ -65,10 +66,18 @@ def requeue(job: Job, at: datetime, *, restart: int) -> Step:
         ended_at=None,
         slurm_started_at=None,
         nodes=None,
+        pulling_since=None,
+        hindrance=None,
         container_exit_code=None,
         exit_code=None,
     )
     return waiting.then(lambda it: tell(it, EventKind.REQUEUED, at))
+
+
+def by_hindrance(job: Job, at: datetime, hindrance: Hindrance) -> Step:
+    """The script's own word for why it never started the container."""
+    reason, detail = BY_HINDRANCE[hindrance]
+    return end(replace(job, exit_code=None), Phase.FAILED, at, reason=reason, detail=detail)
 
 
 def by_end_mark(job: Job, at: datetime, exit_code: int) -> Step:

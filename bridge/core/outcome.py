@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bridge.core.facts import Sighting
-from bridge.core.failure import FailureReason
+from bridge.core.failure import FailureReason, Hindrance
 from bridge.core.slurm_state import SlurmState
 
 BY_STATE: Mapping[SlurmState, tuple[FailureReason, str]] = MappingProxyType(
@@ -15,6 +15,24 @@ BY_STATE: Mapping[SlurmState, tuple[FailureReason, str]] = MappingProxyType(
         SlurmState.PREEMPTED: (FailureReason.PREEMPTED, "another job took its place"),
         SlurmState.NODE_FAIL: (FailureReason.NODE_FAILURE, "its node failed"),
         SlurmState.BOOT_FAIL: (FailureReason.BOOT_FAILURE, "its node did not boot"),
+    }
+)
+
+
+BY_HINDRANCE: Mapping[Hindrance, tuple[FailureReason, str]] = MappingProxyType(
+    {
+        Hindrance.IMAGE: (
+            FailureReason.IMAGE_PULL,
+            "its image is not there and could not be pulled; its stderr says more",
+        ),
+        Hindrance.SECRET: (
+            FailureReason.REFUSED,
+            "a secret of the site could not be read; its stderr says which",
+        ),
+        Hindrance.PATH: (
+            FailureReason.REFUSED,
+            "something that it uses leads out of the site's folders; its stderr says what",
+        ),
     }
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.core.dependency import blocked
-from bridge.core.facts import EndMark, Sighting, StartMark
+from bridge.core.facts import ScriptMark, Sighting
 from bridge.core.job import (
     Dependency,
     JobId,
@@ -37,7 +37,7 @@ class AttemptRemains:
     """When its script was written, just before it was submitted."""
     claimed_by: SlurmId | None = None
     """The Slurm job that runs the container, or has run it; the job itself says so."""
-    marks: tuple[StartMark | EndMark, ...] = ()
+    marks: tuple[ScriptMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class JobRemains:
         return self.attempts[-1].claimed_by if self.attempts else None
 
     @property
-    def untold_marks(self) -> tuple[StartMark | EndMark, ...]:
+    def untold_marks(self) -> tuple[ScriptMark, ...]:
         """The markers of the last run, which only the lost journal had; none of a job that is over.
 
         Those of earlier runs are of no use to anybody.

@@ -20,6 +20,7 @@ RETRYABLE = frozenset(
         FailureReason.PREEMPTED,
         FailureReason.NODE_FAILURE,
         FailureReason.BOOT_FAILURE,
+        FailureReason.IMAGE_PULL,
     }
 )
 """Refused would be refused again, and a lost job may still run somewhere."""

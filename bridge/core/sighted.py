@@ -7,7 +7,7 @@ from typing import assert_never
 from bridge.core.facts import Absent, Fact, Seen, Sighting
 from bridge.core.failure import FailureReason
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
-from bridge.core.moves import by_end_mark, end, move, requeue, tell
+from bridge.core.moves import by_end_mark, by_hindrance, end, move, requeue, tell
 from bridge.core.outcome import failure_of
 from bridge.core.pending import in_words
 from bridge.core.slurm_state import Meaning, meaning
@@ -121,6 +121,8 @@ def _conclude(job: Job, fact: Seen, said: Meaning) -> Step:
         ran = job.phase is Phase.RUNNING
         detail = "stopped while it ran" if ran else "cancelled before it started"
         return end(job, Phase.CANCELLED, fact.at, detail=detail)
+    if job.hindrance is not None and said is Meaning.FAILED:
+        return by_hindrance(job, fact.at, job.hindrance)
     if said is Meaning.COMPLETED and job.container_exit_code:
         return by_end_mark(job, fact.at, job.container_exit_code)
     if said is Meaning.COMPLETED and not sighting.exit_code and not sighting.signal:
@@ -154,12 +156,13 @@ def absent(job: Job, fact: Absent, grace: timedelta) -> Step:
     if job.slurm_id is None:
         return Step(job=job, anomaly="absence told of a job that has no Slurm id")
     missing = replace(job, absent_since=job.absent_since or fact.at)
-    if not fact.accounting and job.container_exit_code is not None:
-        return by_end_mark(missing, fact.at, job.container_exit_code)
-    if fact.missing_for < grace:
+    script_has_ended = job.container_exit_code is not None or job.hindrance is not None
+    if fact.missing_for < grace and (fact.accounting or not script_has_ended):
         return Step(job=missing)
     if job.container_exit_code is not None:
         return by_end_mark(missing, fact.at, job.container_exit_code)
+    if job.hindrance is not None:
+        return by_hindrance(missing, fact.at, job.hindrance)
     return end(
         missing,
         Phase.FAILED,

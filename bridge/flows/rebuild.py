@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
-from bridge.core.facts import EndMark, Sighting, StartMark
+from bridge.core.facts import ScriptMark, Sighting
 from bridge.core.job import JobId, submission_tag
 from bridge.core.lifecycle import Phase
 from bridge.core.policy import admission_problems
@@ -26,7 +26,7 @@ class Remains(Protocol):
         """What is left of every job that has a folder, or why that cannot be read."""
         ...
 
-    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[StartMark | EndMark]) -> None:
+    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[ScriptMark]) -> None:
         """Put markers into the spool once more."""
         ...
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bridge.core.errors import OverBudgetError, UnavailableError
-from bridge.core.facts import Absent, Claimed, EndMark, Fact, Seen, Sighting
+from bridge.core.facts import LAST_MARKS, Absent, Claimed, Fact, Seen, Sighting
 from bridge.core.job import JobId, SlurmId, bears_tag_of
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.slurm_state import FINAL, MEANING, Meaning
@@ -204,7 +204,7 @@ class Watch:
         unsent = {it.job_id for it in jobs.values() if it.slurm_id is None and not it.is_over}
         waiting = unsent | recorded.stale
         self._folders.forget(it for it in marks if it.job_id not in waiting)
-        ended = sum(isinstance(it.fact, EndMark) for it in told)
+        ended = sum(isinstance(it.fact, LAST_MARKS) for it in told)
         return MarksRead(changed=recorded.changed, ended=ended)
 
 

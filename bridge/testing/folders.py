@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from bridge.core.errors import UnavailableError
-from bridge.core.facts import EndMark, StartMark
+from bridge.core.facts import EndMark, ScriptMark, StartMark
 from bridge.core.job import JobId, SlurmId
 from bridge.ports import Clock, Mark
 
@@ -71,7 +71,7 @@ class FakeFolders:
         fact = EndMark(at=now, restart=restart, ended_at=ended_at or now, exit_code=exit_code)
         return self._drop(job_id, attempt, fact, f"{restart}.ended")
 
-    def _drop(self, job_id: JobId, attempt: int, fact: StartMark | EndMark, ending: str) -> Mark:
+    def _drop(self, job_id: JobId, attempt: int, fact: ScriptMark, ending: str) -> Mark:
         mark = Mark(job_id=job_id, attempt=attempt, fact=fact, file=f"{job_id}.{attempt}.{ending}")
         self._spool[mark.file] = mark
         return mark

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from bridge.core.errors import UnavailableError
-from bridge.core.facts import EndMark, StartMark
+from bridge.core.facts import ScriptMark
 from bridge.core.job import JobId
 from bridge.core.restore import JobRemains
 
@@ -16,7 +16,7 @@ class FakeRemains:
         self.found: Sequence[JobRemains | tuple[JobId, str]] = found
         self.is_available = True
         """Whether the file system answers; every method raises UnavailableError otherwise."""
-        self.told_again: list[tuple[JobId, int, StartMark | EndMark]] = []
+        self.told_again: list[tuple[JobId, int, ScriptMark]] = []
         """The markers that were put into the spool."""
 
     def find(self) -> Iterator[JobRemains | tuple[JobId, str]]:
@@ -24,7 +24,7 @@ class FakeRemains:
         self._reach()
         yield from self.found
 
-    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[StartMark | EndMark]) -> None:
+    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[ScriptMark]) -> None:
         """Put markers into the spool once more."""
         self._reach()
         self.told_again += [(job_id, attempt, it) for it in marks]

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bridge.core.facts import EndMark, StartMark
+from bridge.core.facts import LAST_MARKS, ScriptMark
 from bridge.core.job import JobId, SlurmId
 from bridge.core.restore import AttemptRemains, JobRemains, Outcome
 from bridge.wire.json_text import LONGEST_BYTES
-from bridge.wire.mark import LONGEST_MARK, UUID, read_mark
+from bridge.wire.mark import LONGEST_MARK, UUID, WORDS, read_mark
 from bridge.wire.outcome import read_outcome
 
 _OUTCOME_BYTES = 4096
@@ -18,7 +18,7 @@ _REQUEST, _OUTCOME = "job.json", "outcome.json"
 _JOB = re.compile(UUID)
 _SCRIPT = re.compile(r"attempt-([1-9][0-9]{0,5})\.sbatch")
 _CLAIM = re.compile(r"attempt-([1-9][0-9]{0,5})\.claim")
-_MARK = re.compile(r"attempt-([1-9][0-9]{0,5}\.[0-9]{1,6}\.(?:started|ended))")
+_MARK = re.compile(rf"attempt-([1-9][0-9]{{0,5}}\.[0-9]{{1,6}}\.(?:{'|'.join(WORDS.values())}))")
 _SLURM_ID = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -40,7 +40,7 @@ class _Found:
 
     begun_at: datetime | None = None
     claimed_by: SlurmId | None = None
-    marks: list[StartMark | EndMark] = field(default_factory=list)
+    marks: list[ScriptMark] = field(default_factory=list)
 
 
 def is_job_folder(name: str) -> bool:
@@ -123,17 +123,16 @@ def _found(job_id: JobId, left: LeftBehind, at: datetime) -> Mapping[int, _Found
     return found
 
 
-def _marks(name: str, content: bytes | None, at: datetime) -> Iterable[StartMark | EndMark]:
+def _marks(name: str, content: bytes | None, at: datetime) -> Iterable[ScriptMark]:
     text = "" if content is None else content.decode(errors="replace")
     told = read_mark(name, text, at=at)
     return [] if told is None else [told[2]]
 
 
-def _order(mark: StartMark | EndMark) -> tuple[int, bool]:
-    return mark.restart, isinstance(mark, EndMark)
+def _order(mark: ScriptMark) -> tuple[int, bool]:
+    return mark.restart, isinstance(mark, LAST_MARKS)
 
 
-def mark_name(job_id: JobId, attempt: int, mark: StartMark | EndMark) -> str:
+def mark_name(job_id: JobId, attempt: int, mark: ScriptMark) -> str:
     """What the spool calls a marker."""
-    ending = "started" if isinstance(mark, StartMark) else "ended"
-    return f"{job_id}.{attempt}.{mark.restart}.{ending}"
+    return f"{job_id}.{attempt}.{mark.restart}.{WORDS[type(mark)]}"

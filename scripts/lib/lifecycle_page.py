@@ -30,6 +30,7 @@ EVENT_MEANS: Mapping[EventKind, str] = {
     EventKind.PENDING: "Slurm gives another reason for the wait. Before `queued`: the job waits "
     "for others.",
     EventKind.HELD: "The job waits until somebody releases it.",
+    EventKind.PULLING: "The site does not have the job's image yet, and pulls it.",
     EventKind.STARTED: "The job runs.",
     EventKind.PROGRESS: "The running job says how far it has come, in numbers of its own.",
     EventKind.EXITED: "The container has ended, with this exit code; Slurm's own word follows.",

@@ -68,7 +68,9 @@ REASONS: Mapping[FailureReason, str] = {
     FailureReason.PREEMPTED: "Slurm took its place for another job, and did not requeue it",
     FailureReason.NODE_FAILURE: "a node failed under it",
     FailureReason.BOOT_FAILURE: "a node did not boot for it",
-    FailureReason.REFUSED: "Slurm did not take it, or no script could be written; see `detail`",
+    FailureReason.REFUSED: "Slurm did not take it, no script could be written, or the script found "
+    "that it may not run; see `detail`",
+    FailureReason.IMAGE_PULL: "its image is not there, and could not be pulled; see `detail`",
     FailureReason.DEPENDENCY: "it waited for another job, which did not end as it should; see "
     "`detail`",
     FailureReason.LOST: "Slurm knows it no longer, and nobody can say what became of it",

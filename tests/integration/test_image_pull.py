@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from image_registry import Registry, serve
 from integration.test_scripts import Desk, Ended
+from site_bridge import Configuration, OpenBridge
 from testbed import Testbed
 from unit.script_jobs import with_pull
 
@@ -75,6 +76,32 @@ def test_an_image_that_cannot_be_fetched_is_told_and_nothing_runs(
     assert f"hpc-bridge: nothing has run, there is no image {spec.image}" in words
     assert "manifest" in words or "404" in words
     assert [it for it in files(desk) if not it.endswith(".lock")] == []
+
+
+def test_a_bridge_tells_of_the_pull_and_why_it_failed(
+    open_bridge: OpenBridge, registry: Registry, user_folder: Path
+) -> None:
+    def configure(site: Configuration) -> None:
+        site["work_root"] = str(user_folder / "work")
+        site["containers"] |= {
+            "images": ["docker://*"],
+            "pull": "in-job",
+            "pull_folder": str(user_folder / "images"),
+            "cache": str(user_folder / "cache"),
+        }
+        site["environment"]["APPTAINER_NOHTTPS"] = "true"
+
+    bridge = open_bridge(configure)
+    first = bridge.run("true", image=registry.image())
+    told = [it for it in bridge.life(first) if it != "started"]
+    assert told == ["accepted", "queued", "pulling", "exited", "finished"]
+    second = bridge.run("true", image=registry.image())
+    assert "pulling" not in bridge.told(second)
+    missing = bridge.run("true", image=registry.image("none"))
+    assert "pulling" in bridge.told(missing)
+    assert "exited" not in bridge.told(missing)
+    data = bridge.last(missing).data
+    assert (data.event, data.reason, data.exit_code) == ("failed", "image-pull", None)
 
 
 def test_what_a_pull_left_that_was_cut_off_is_no_image(desk: Desk, registry: Registry) -> None:

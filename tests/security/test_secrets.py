@@ -146,6 +146,11 @@ def test_no_event_log_or_journal_has_a_secret(open_bridge: OpenBridge, vault: Va
     told = "\n".join(it.model_dump_json() for it in bridge.events(job_id))
     assert token not in told
     assert "key" not in told
+    file.unlink()
+    gone = bridge.run(*count, secrets={"TOKEN": "key"}, user="ada")
+    data = bridge.last(gone).data
+    assert (data.event, data.reason) == ("failed", "refused")
+    assert "a secret of the site could not be read" in str(data.detail)
     bridge.stop()
     bridge.start()
     assert token.encode() not in everything_in(bridge.folder)

@@ -13,7 +13,9 @@ from bridge.core.facts import (
     Ending,
     EndMark,
     Fact,
+    HindranceMark,
     NotSubmitted,
+    PullMark,
     Refused,
     Seen,
     Sighting,
@@ -21,6 +23,7 @@ from bridge.core.facts import (
     SubmissionBegun,
     Submitted,
 )
+from bridge.core.failure import Hindrance
 from bridge.core.job import (
     ArgumentList,
     Condition,
@@ -130,6 +133,16 @@ def start_mark(
 def end_mark(minute: float, code: int, *, restart: int = 0, end: float | None = None) -> EndMark:
     ended = minute if end is None else end
     return EndMark(at=at(minute), restart=restart, ended_at=at(ended), exit_code=code)
+
+
+def pull_mark(minute: float, *, restart: int = 0, node: str = "n1") -> PullMark:
+    return PullMark(at=at(minute), restart=restart, pulling_since=at(minute), node=node)
+
+
+def hindrance_mark(minute: float, hindrance: str = "image", *, restart: int = 0) -> HindranceMark:
+    return HindranceMark(
+        at=at(minute), restart=restart, ended_at=at(minute), hindrance=Hindrance(hindrance)
+    )
 
 
 class Story:

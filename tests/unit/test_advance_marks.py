@@ -1,6 +1,17 @@
 """The markers that a job's own script leaves: before Slurm's word, after it, or stale."""
 
-from unit.builders import at, end_mark, queued, running, seen, start_mark
+import pytest
+from unit.builders import (
+    absent,
+    at,
+    end_mark,
+    hindrance_mark,
+    pull_mark,
+    queued,
+    running,
+    seen,
+    start_mark,
+)
 
 
 def test_a_start_marker_is_evidence_enough_for_started() -> None:
@@ -83,3 +94,63 @@ def test_a_stale_start_marker_does_not_start_a_requeued_job() -> None:
     story = running(seen("PENDING", 9), start_mark(10, restart=0))
     assert story.job.phase == "queued"
     assert story.tells[-1] == "requeued"
+
+
+def test_a_pull_is_told_once_before_the_start() -> None:
+    story = queued(pull_mark(4, node="n2"), pull_mark(5), start_mark(6))
+    assert story.tells == ["accepted", "queued", "pulling", "started"]
+    assert story.job.pulling_since == at(4)
+    assert story.events[2].job.phase == "queued"
+    assert story.events[2].job.nodes == "n2"
+
+
+def test_slurms_word_that_it_runs_may_come_before_the_pull_is_told() -> None:
+    assert running(pull_mark(4), start_mark(6)).tells[2:] == ["started", "pulling"]
+
+
+def test_a_requeued_job_may_pull_again() -> None:
+    story = running(pull_mark(4), seen("PENDING", 5), pull_mark(6), pull_mark(7, restart=1))
+    assert story.tells[3:] == ["pulling", "requeued", "pulling"]
+    story = queued(pull_mark(4), hindrance_mark(5), pull_mark(6, restart=1))
+    assert story.tells[2:] == ["pulling", "pulling"]
+    assert story.job.hindrance is None
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "reason", "words"),
+    [
+        ("image", "image-pull", "could not be pulled"),
+        ("secret", "refused", "a secret of the site could not be read"),
+        ("path", "refused", "leads out of the site's folders"),
+    ],
+)
+def test_a_script_that_could_not_start_the_container_says_why(
+    hindrance: str, reason: str, words: str
+) -> None:
+    story = running(hindrance_mark(4, hindrance), seen("FAILED", 5, code=76, start=3, end=4))
+    assert story.last.kind == "failed"
+    assert story.last.reason == reason
+    assert words in str(story.last.detail)
+    assert story.job.exit_code is None
+
+
+def test_a_hindrance_is_no_reason_for_what_somebody_cancelled() -> None:
+    story = running(hindrance_mark(4), seen("CANCELLED", 5, start=3, end=4, nodes="n1"))
+    assert story.last.kind == "cancelled"
+
+
+def test_a_hindrance_decides_where_slurm_cannot_say_any_more() -> None:
+    story = running(hindrance_mark(4), absent(5, accounting=False))
+    assert story.last.reason == "image-pull"
+    story = running(hindrance_mark(4), absent(5, missing=1))
+    assert story.tells[-1] == "started"
+    assert story.hears(absent(10, missing=5)).last.reason == "image-pull"
+
+
+def test_marks_of_runs_that_were_and_of_containers_that_have_ended_tell_nothing() -> None:
+    story = running(seen("PENDING", 5))
+    before = story.job
+    assert story.hears(pull_mark(6), hindrance_mark(7)).job == before
+    story = running(end_mark(4, 0))
+    before = story.job
+    assert story.hears(pull_mark(6), hindrance_mark(7)).job == before

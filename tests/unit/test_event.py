@@ -16,6 +16,7 @@ from unit.builders import (
     cancel,
     end_mark,
     job_spec,
+    pull_mark,
     queued,
     refused,
     running,
@@ -49,6 +50,7 @@ EVERY_EVENT = [
         seen("RUNNING", 5, start=5, nodes="n1"),
         seen("PENDING", 6),
         seen("RUNNING", 7, start=7, nodes="n1"),
+        pull_mark(7, restart=1),
         end_mark(8, 0, restart=1),
         seen("COMPLETED", 9, code=0, start=7, end=8, nodes="n1"),
     ).events,
@@ -190,7 +192,7 @@ def test_the_fields_of_the_public_event_are_these() -> None:
 def test_the_public_words_for_failures_are_these() -> None:
     assert {it.value for it in FailureReason} == {
         "exit-code", "signal", "timeout", "out-of-memory", "deadline", "preempted",
-        "node-failure", "boot-failure", "refused", "lost", "dependency",
+        "node-failure", "boot-failure", "refused", "image-pull", "lost", "dependency",
     }  # fmt: skip
 
 

@@ -24,7 +24,9 @@ from unit.builders import (
     dependency,
     end_mark,
     ended,
+    hindrance_mark,
     not_submitted,
+    pull_mark,
     refused,
     seen,
     start_mark,
@@ -33,7 +35,7 @@ from unit.builders import (
 
 from bridge.core.advance import accept, advance
 from bridge.core.facts import Claimed, DependencyEnded, Ending, EndMark, Fact, Seen, SubmissionBegun
-from bridge.core.failure import FailureReason
+from bridge.core.failure import FailureReason, Hindrance
 from bridge.core.job import Condition, Dependency
 from bridge.core.lifecycle import Event, Job
 from bridge.core.retry import RetryPolicy, relaunch
@@ -54,13 +56,14 @@ INTERRUPTED = ["PREEMPTED", "NODE_FAIL", "BOOT_FAIL"]
 UNKNOWN = ["TELEPORTED", "", "PENDING,HELD", "completed"]
 REASONS = [None, "None", "Priority", "Resources", "JobHeldUser", "JobHeldAdmin", "BeginTime"]
 
-# The grammar of a job's events, by their letters: accepted, Queued, Pending, Held, Started,
-# eXited, Requeued, Tried again, and the ends Finished, faileD, Cancelled.
+# The grammar of a job's events, by their letters: accepted, Queued, Pending, Held, puLling,
+# Started, eXited, Requeued, Tried again, and the ends Finished, faileD, Cancelled.
 LETTERS = {
     "accepted": "A",
     "queued": "Q",
     "pending": "P",
     "held": "H",
+    "pulling": "L",
     "started": "S",
     "exited": "X",
     "requeued": "R",
@@ -69,8 +72,8 @@ LETTERS = {
     "failed": "D",
     "cancelled": "C",
 }
-WAIT = "(P|HQ)*H?"
-RUN = "SX?"
+WAIT = "(P|L|HL*Q)*(HL*)?"
+RUN = "SL?X?"
 ATTEMPT = f"Q{WAIT}({RUN}R{WAIT})*"
 GRAMMAR = re.compile(f"AP?({ATTEMPT}({RUN})?T)*([DC]|{ATTEMPT}([DC]|{RUN}[FDC]?)?)?")
 
@@ -132,6 +135,8 @@ any_fact: st.SearchStrategy[Fact] = st.one_of(
     st.builds(start_mark, st.just(0), restart=restarts, start=st.integers(0, 6)),
     st.builds(end_mark, st.just(0), st.sampled_from([0, 0, 1, 7]), restart=restarts),
     st.sampled_from([begun(), submitted(), refused(), not_submitted(), cancel(0), claimed(0)]),
+    st.builds(pull_mark, st.just(0), restart=restarts),
+    st.builds(hindrance_mark, st.just(0), st.sampled_from(list(Hindrance)), restart=restarts),
     st.builds(ended, st.integers(1, 3), st.sampled_from(list(Ending))),
 )
 some_facts = any_fact.map(lambda it: [it]) | st.just([begun(), submitted()])
@@ -176,10 +181,11 @@ def check_what_always_holds(told: Told) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
     assert told.jobs[-1].sequence == len(numbers)
 
-    runs = Counter(
-        (it.job.attempt, it.job.restart) for it in told.all_events if it.kind == "started"
-    )
-    assert all(times == 1 for times in runs.values()), runs
+    for kind in ("pulling", "started"):
+        runs = Counter(
+            (it.job.attempt, it.job.restart) for it in told.all_events if it.kind == kind
+        )
+        assert all(times == 1 for times in runs.values()), runs
 
 
 def check_each_step(told: Told) -> None:

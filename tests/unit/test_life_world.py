@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 from unit.builders import Story, absent, begun, cancel, end_mark, seen, start_mark, submitted
 
-from bridge.core.facts import EndMark, Fact, StartMark
+from bridge.core.facts import EndMark, Fact, ScriptMark, StartMark
 from bridge.core.failure import FailureReason
 from bridge.core.retry import RetryPolicy
 
@@ -72,7 +72,7 @@ class World(RuleBasedStateMachine):
         super().__init__()
         self.minute = 2.0
         self.truth = Truth()
-        self.spool: list[StartMark | EndMark] = []
+        self.spool: list[ScriptMark] = []
         self.marked: set[tuple[int, type]] = set()
         self.story = Story(policy=POLICY)
         self.earlier: list[Truth] = []

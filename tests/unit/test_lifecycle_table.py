@@ -13,7 +13,9 @@ from unit.builders import (
     dependency,
     end_mark,
     ended,
+    hindrance_mark,
     not_submitted,
+    pull_mark,
     queued,
     refused,
     running,
@@ -58,6 +60,8 @@ FACTS: dict[str, Fact] = {
     "absent": absent(10),
     "start mark": start_mark(10),
     "end mark": end_mark(10, 0),
+    "pull mark": pull_mark(10),
+    "hindrance": hindrance_mark(10),
 }
 
 STORIES = {
@@ -95,6 +99,8 @@ BECOMES = {
     "absent":        ("odd",       "odd",        "odd",      "same",      "same",      "same"),
     "start mark":    ("same",      "same",       "same",     "running",   "running",   "same"),
     "end mark":      ("same",      "same",       "same",     "same",      "same",      "same"),
+    "pull mark":     ("same",      "same",       "same",     "same",      "same",      "same"),
+    "hindrance":     ("same",      "same",       "same",     "same",      "same",      "same"),
 }  # fmt: skip
 LIVING = ("blocked", "accepted", "submitting", "queued", "held", "running")
 
@@ -176,6 +182,7 @@ def test_the_words_that_journals_and_routing_keys_hold_do_not_change() -> None:
         "queued",
         "pending",
         "held",
+        "pulling",
         "started",
         "progress",
         "exited",

@@ -12,8 +12,8 @@ from bridge.core.policy import admission_problems
 from bridge.wire.job_message import RetryMessage
 
 NEVER = (
-    "a job that failed so is never tried again; accepted: boot-failure, exit-code, node-failure, "
-    "out-of-memory, preempted, signal, timeout"
+    "a job that failed so is never tried again; accepted: boot-failure, exit-code, "
+    "image-pull, node-failure, out-of-memory, preempted, signal, timeout"
 )
 
 

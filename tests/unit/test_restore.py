@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from unit.builders import JOB_ID, NOON, at, end_mark, seen, start_mark
 
-from bridge.core.facts import EndMark, Sighting, StartMark
+from bridge.core.facts import ScriptMark, Sighting
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.restore import AttemptRemains, JobRemains, Outcome, SlurmAnswers, restore
@@ -23,9 +23,7 @@ def sighting(slurm_id: str, tag: str = f"bridge-{JOB_ID}-1") -> Sighting:
     )
 
 
-def attempt(
-    number: int = 1, *marks: StartMark | EndMark, claimed_by: str | None = None
-) -> AttemptRemains:
+def attempt(number: int = 1, *marks: ScriptMark, claimed_by: str | None = None) -> AttemptRemains:
     claim = None if claimed_by is None else SlurmId(claimed_by)
     return AttemptRemains(attempt=number, begun_at=at(number), claimed_by=claim, marks=marks)
 

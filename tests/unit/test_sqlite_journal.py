@@ -27,6 +27,7 @@ from bridge.adapters.sqlite_journal.rows import row_of, write_time
 from bridge.adapters.sqlite_journal.statements import MIGRATIONS, SQL
 from bridge.core.errors import ConfigurationError, SupersededError, UnavailableError
 from bridge.core.facts import SubmissionBegun
+from bridge.core.failure import Hindrance
 from bridge.core.job import Condition, Dependency, JobId
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.settings import JournalSettings
@@ -114,6 +115,8 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "slurm_started_at": maybe_time,
     "nodes": maybe_text,
     "pending_reason": maybe_text,
+    "pulling_since": maybe_time,
+    "hindrance": st.none() | st.sampled_from(Hindrance),
     "container_exit_code": maybe_number,
     "exit_code": maybe_number,
     "signal": maybe_number,

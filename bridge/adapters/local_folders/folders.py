@@ -19,7 +19,7 @@ from bridge.adapters.local_folders.files import (
     read,
     write,
 )
-from bridge.core.facts import EndMark
+from bridge.core.facts import LAST_MARKS
 from bridge.core.job import JobId, SlurmId
 from bridge.ports import Clock, Mark
 from bridge.wire.mark import LONGEST_MARK, read_mark
@@ -142,4 +142,4 @@ class LocalFolders:
 
 def _age(seen: tuple[int, Mark]) -> tuple[int, int, bool]:
     written, mark = seen
-    return written, mark.fact.restart, isinstance(mark.fact, EndMark)
+    return written, mark.fact.restart, isinstance(mark.fact, LAST_MARKS)

@@ -14,7 +14,7 @@ from bridge.adapters.local_folders.files import (
     read,
     write,
 )
-from bridge.core.facts import EndMark, StartMark
+from bridge.core.facts import ScriptMark
 from bridge.core.job import JobId
 from bridge.core.restore import JobRemains
 from bridge.ports import Clock
@@ -53,7 +53,7 @@ class LocalRemains:
                 except ValueError as error:
                     yield job_id, str(error)
 
-    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[StartMark | EndMark]) -> None:
+    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[ScriptMark]) -> None:
         """Put markers into the spool once more. Raises UnavailableError."""
         with available(self._root), opened(self._root, os.O_RDONLY | os.O_DIRECTORY) as root:
             make_folder("spool", root)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from bridge.core.failure import Hindrance
 from bridge.core.job import Condition, Dependency, JobId
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.progress import Bookmark
@@ -55,6 +56,8 @@ _READERS: Mapping[str, Callable[[str], object]] = MappingProxyType(
         "started_at": read_time,
         "ended_at": read_time,
         "slurm_started_at": read_time,
+        "pulling_since": read_time,
+        "hindrance": Hindrance,
         "absent_since": read_time,
         "interrupted_since": read_time,
     }

@@ -4,13 +4,15 @@
 -- name: insert_job
 INSERT INTO jobs (
     job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages, waits_for,
-    pending_reason, nodes, container_exit_code, exit_code, signal, accepted_at, not_before,
+    pending_reason, nodes, pulling_since, hindrance, container_exit_code, exit_code, signal,
+    accepted_at, not_before,
     cancel_requested_at, submitting_since, submitted_at, started_at, slurm_started_at, ended_at,
     absent_since, interrupted_since, revision, sequence, told_before, changed_at
 ) VALUES (
     :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :timeouts, :memory_shortages,
     :waits_for,
-    :pending_reason, :nodes, :container_exit_code, :exit_code, :signal, :accepted_at, :not_before,
+    :pending_reason, :nodes, :pulling_since, :hindrance, :container_exit_code, :exit_code, :signal,
+    :accepted_at, :not_before,
     :cancel_requested_at, :submitting_since, :submitted_at, :started_at, :slurm_started_at,
     :ended_at, :absent_since, :interrupted_since, :revision, :sequence, :told_before, :changed_at
 )
@@ -30,7 +32,8 @@ SELECT body FROM requests JOIN jobs ON number = job WHERE job_id = :job_id;
 UPDATE jobs SET
     phase = :phase, slurm_id = :slurm_id, attempt = :attempt, restart = :restart,
     timeouts = :timeouts, memory_shortages = :memory_shortages, waits_for = :waits_for,
-    pending_reason = :pending_reason, nodes = :nodes, container_exit_code = :container_exit_code,
+    pending_reason = :pending_reason, nodes = :nodes, pulling_since = :pulling_since,
+    hindrance = :hindrance, container_exit_code = :container_exit_code,
     exit_code = :exit_code, signal = :signal, accepted_at = :accepted_at,
     not_before = :not_before, cancel_requested_at = :cancel_requested_at,
     submitting_since = :submitting_since, submitted_at = :submitted_at, started_at = :started_at,

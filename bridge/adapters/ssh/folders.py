@@ -14,7 +14,7 @@ from bridge.adapters.ssh.connection import SshConnection
 from bridge.adapters.ssh.session import sftp_session
 from bridge.adapters.ssh.sftp import Sftp, check_is_folder, entries, read_files, write_files
 from bridge.adapters.ssh.sftp_packets import Entry, Kind, Status
-from bridge.core.facts import EndMark
+from bridge.core.facts import LAST_MARKS
 from bridge.core.job import JobId, SlurmId
 from bridge.ports import Clock, Mark
 from bridge.wire.mark import LONGEST_MARK, read_mark
@@ -179,4 +179,4 @@ def _new_name() -> str:
 
 def _age(seen: tuple[int, Mark]) -> tuple[int, int, bool]:
     written, mark = seen
-    return written, mark.fact.restart, isinstance(mark.fact, EndMark)
+    return written, mark.fact.restart, isinstance(mark.fact, LAST_MARKS)

@@ -12,7 +12,7 @@ from bridge.adapters.ssh.reading import SshFiles
 from bridge.adapters.ssh.session import sftp_session
 from bridge.adapters.ssh.sftp import Sftp, check_is_folder, entries, write_files
 from bridge.adapters.ssh.sftp_packets import Entry, Kind
-from bridge.core.facts import EndMark, StartMark
+from bridge.core.facts import ScriptMark
 from bridge.core.job import JobId
 from bridge.core.restore import JobRemains
 from bridge.ports import Clock, FileRange, JobFile
@@ -64,7 +64,7 @@ class SshRemains:
             except ValueError as error:
                 yield job_id, str(error)
 
-    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[StartMark | EndMark]) -> None:
+    def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[ScriptMark]) -> None:
         """Put markers into the spool once more. Raises UnavailableError."""
         spool = self._root / "spool"
         files = [

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 from typing import Protocol
 
@@ -59,6 +60,8 @@ class Verbs:
 
     recorder: Recorder
     intake: Intake
+    front_end_intake: Intake
+    """The same for front ends' own queues."""
     release: Release
     submission: Submission
     watch: Watch
@@ -107,20 +110,22 @@ class Daemon:
         clock: Clock,
         polling: PollingSettings,
         beside: Sequence[Worker] = (),
+        front_ends: Sequence[DeliverySource] = (),
     ) -> None:
-        """`source` has the jobs, `control` what is wanted of them.
+        """`source` has the jobs, `control` what is wanted of them, `front_ends` jobs as well.
 
         The workers `beside` are started and stopped with those of the daemon itself.
         `connections` are started in their order and closed in the reverse one.
         """
         self._site = site
         self._verbs = verbs
-        self._source = source
+        self._sources = (source, *front_ends)
         self._connections = connections
         self._clock = clock
         self._polling = polling
         self._beside = beside
-        self._inbox = _Inbox(source, verbs.intake.receive)
+        inboxes = [_Inbox(source, verbs.intake.receive)]
+        inboxes += [_Inbox(it, verbs.front_end_intake.receive) for it in front_ends]
         self._control_inbox = _Inbox(control, verbs.cancellation.receive)
         self._last_look = self._last_change = clock.uptime() - polling.looks.longest
         self._submit_from = self._last_sweep = clock.uptime()
@@ -129,7 +134,8 @@ class Daemon:
         """How many passes in a row the site took no jobs."""
         self._superseded: SupersededError | None = None
         self._stopped = threading.Event()
-        self._intake = Worker("intake", self._take_in)
+        # One for each queue: what is wrong with one of them must not keep the others waiting.
+        self._intakes = [Worker("intake", partial(self._take_in, it)) for it in inboxes]
         self._control = Worker("control", self._take_control)
         self._cancel = Worker("cancel", verbs.cancellation.cancel_waiting)
         self._release = Worker("release", self._release_some, breath=_GATHER)
@@ -168,7 +174,7 @@ class Daemon:
     @property
     def _workers(self) -> tuple[Worker, ...]:
         return (
-            self._intake,
+            *self._intakes,
             self._control,
             self._cancel,
             self._release,
@@ -199,8 +205,8 @@ class Daemon:
         log.info("stopped", site=self._site)
         return not late
 
-    def _take_in(self) -> timedelta:
-        if self._inbox.empty_some():
+    def _take_in(self, inbox: _Inbox) -> timedelta:
+        if inbox.empty_some():
             self._release.wake()
             self._submit.wake()
             self._relay.wake()
@@ -246,7 +252,8 @@ class Daemon:
     def _hold(self, *, paused: bool) -> None:
         if paused != self._is_holding:
             log.info("consumption", paused=paused)
-            self._source.hold(paused=paused)
+            for source in self._sources:
+                source.hold(paused=paused)
             self._is_holding = paused
 
     def _look_at_slurm(self) -> timedelta:

@@ -165,6 +165,8 @@ class Acceptance:
     fingerprint: str
     """Equal for equal content, however it was spelled."""
     messages: tuple[Message, ...]
+    siblings: "tuple[Acceptance, ...]" = ()
+    """Further jobs of the same message, which are recorded with it, or none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +183,13 @@ class Admission(StrEnum):
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
-    """The same id with the same content was recorded before: nothing changed."""
+    """The same id with the same content was recorded before: nothing changed.
+
+    Of several jobs of one message, one is enough: the others may be pruned already.
+    """
     CONFLICT = "conflict"
-    """The same id with other content was recorded before: nothing changed."""
+    """The same id, of any job of the message, with other content was recorded before: nothing
+    changed."""
 
 
 class IntakeJournal(Protocol):

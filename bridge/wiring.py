@@ -19,6 +19,7 @@ from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.adapters.rabbitmq import (
     Consumer,
     ControlConsumer,
+    FrontEndConsumer,
     Publisher,
     QuestionConsumer,
     RabbitEventSink,
@@ -51,6 +52,7 @@ from bridge.flows.answer_files import FileAnswers
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
 from bridge.flows.leavings import Leavings
+from bridge.flows.messages import Messages, MlexchangeMessages, OwnMessages
 from bridge.flows.presence import PresenceTeller
 from bridge.flows.progress import Progress
 from bridge.flows.reach import Reachability
@@ -58,6 +60,7 @@ from bridge.flows.rebuild import Findings, Remains, fill, search
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.release import Release
+from bridge.flows.reply import Replies
 from bridge.flows.submit import ParallelMap, Prepared, Submission
 from bridge.flows.sweep import Sweep
 from bridge.flows.tail import Tail
@@ -80,7 +83,8 @@ from bridge.ports import (
     Runner,
     Scheduler,
 )
-from bridge.script import job_files, refusals, script_name
+from bridge.script import job_files, mounts_files, refusals, script_name
+from bridge.wire.mlexchange import Setting
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
 from bridge.worker import Worker
@@ -116,6 +120,8 @@ class World:
     questions: DeliverySource
     events: EventSink
     channel: ReturnChannel
+    front_ends: tuple[DeliverySource, ...] = ()
+    """Queues of their own, with jobs."""
 
 
 def _as_it_is(world: World) -> World:
@@ -136,6 +142,9 @@ def open_daemon(
     publisher = Publisher(broker)
     jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
     questions = QuestionConsumer(broker, site.name)
+    rules = settings.mlexchange
+    replies = Publisher(broker, name=f"{broker.namespace} replies") if rules else None
+    front_ends = [FrontEndConsumer(broker, it) for it in (rules.queues if rules else ())]
     # Twice as many as may ask Slurm: the others write folders, or wait for the disk.
     threads = 2 * settings.scheduler.parallel_submissions
     pool = ThreadPoolExecutor(threads, thread_name_prefix="submit")
@@ -152,8 +161,9 @@ def open_daemon(
             jobs=jobs,
             control=control,
             questions=questions,
-            events=RabbitEventSink(broker, publisher),
+            events=RabbitEventSink(broker, publisher, replies=replies),
             channel=RabbitReturnChannel(broker, publisher),
+            front_ends=tuple(front_ends),
         )
         flows = _Flows(settings=settings, world=dress(world))
         progress = flows.progress()
@@ -169,7 +179,15 @@ def open_daemon(
                 verbs=verbs,
                 source=flows.world.jobs,
                 control=flows.world.control,
-                connections=(publisher, questions, control, jobs),
+                front_ends=flows.world.front_ends,
+                connections=(
+                    publisher,
+                    *(() if replies is None else (replies,)),
+                    questions,
+                    control,
+                    jobs,
+                    *front_ends,
+                ),
                 clock=clock,
                 polling=_within_budget(settings),
                 beside=flows.return_channel(verbs.reachability, progress),
@@ -347,6 +365,7 @@ class _Flows:
             retry_policy=self._retry_policy,
             on_over=self._note_outcome,
             leavings=leavings.collect,
+            reply=Replies(site=site, journal=world.journal, files=world.files).reply,
         )
         progress.notify(recorder.announce)
         cancellation = Cancellation(
@@ -371,16 +390,21 @@ class _Flows:
             cancellation.cancel_arrivals(arrived)
             release.arrived(arrived)
 
-        return Verbs(
-            recorder=recorder,
-            release=release,
-            intake=Intake(
+        def intake(messages: Messages) -> Intake:
+            return Intake(
                 site=site,
                 journal=world.journal,
                 clock=world.clock,
                 examine=self._examine,
                 on_arrival=announce,
-            ),
+                messages=messages,
+            )
+
+        return Verbs(
+            recorder=recorder,
+            release=release,
+            intake=intake(self._messages(on_jobs_queue=True)),
+            front_end_intake=intake(self._messages(on_jobs_queue=False)),
             submission=Submission(
                 site=site,
                 scheduler=world.scheduler,
@@ -456,6 +480,22 @@ class _Flows:
             Worker("progress", progress.read_some),
             Worker("presence", presence.announce),
         )
+
+    def _messages(self, *, on_jobs_queue: bool) -> Messages:
+        """How what comes to the site's own queue, or to the others, is understood."""
+        site, rules = self.settings.site, self.settings.mlexchange
+        if rules is None or (on_jobs_queue and not rules.on_jobs_queue):
+            return OwnMessages(site)
+        runtime, partition = site.containers.runtime, site.defaults.partition
+        offered = (*site.choices.partitions, *(() if partition is None else (partition,)))
+        setting = Setting(
+            site=site.name,
+            runtime=runtime,
+            mounts_files=mounts_files(runtime),
+            partitions=offered,
+            rules=rules,
+        )
+        return MlexchangeMessages(site, setting)
 
     def _examine(self, spec: JobSpec) -> Iterator[Problem]:
         return refusals(spec, self.settings.site)

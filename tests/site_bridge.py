@@ -206,6 +206,11 @@ class SiteBridge:
             found = {it.id: it.data.progress for it in self._seen if it.data.job_id == job_id}
         return [it for it in found.values() if it is not None]
 
+    def everything(self) -> list[CloudEvent]:
+        """All that came, of all jobs."""
+        with self._news:
+            return list(self._seen)
+
     def deliveries(self, job_id: str | None = None) -> list[CloudEvent]:
         """The same in the order in which they came, as often as they came."""
         with self._news:

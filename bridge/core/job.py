@@ -137,6 +137,17 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyTo:
+    """Who waits for one reply when the job is over, besides those who listen to events."""
+
+    queue: str
+    correlation_id: str | None = None
+    """What they know the job by."""
+    job_type: str = ""
+    """Their own word for the kind of job, which the reply repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """A job that was understood: every field checked for form, none yet against a site's rules."""
 
@@ -159,6 +170,7 @@ class JobSpec:
     checkpoint: Checkpoint | None = None
     depends_on: tuple[Dependency, ...] = ()
     """No job twice, and never the job itself."""
+    reply_to: ReplyTo | None = None
 
 
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:

@@ -24,6 +24,8 @@ class CatalogueTask:
     """In the words of the site's runtime."""
     command: Command
     environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Variables, and the site's names for what they hold."""
     mounts: tuple[Mount, ...] = ()
     resources: Resources = field(default_factory=Resources)
     start_in: str | None = None

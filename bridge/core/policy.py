@@ -80,6 +80,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
         *_priority_problems(spec, site),
         *_retry_problems(spec, site),
         *_checkpoint_problems(spec, site),
+        *_reply_problems(spec, site),
     )
 
 
@@ -161,6 +162,21 @@ def _checkpoint_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
             what=f"{spec.checkpoint.seconds_before} s before the end is no time after the start: "
             f"the job has {write_walltime(given.walltime)}",
         )
+
+
+def may_reply(queue: str, site: Site) -> bool:
+    """Whether the site sends replies to this queue: whoever may send jobs could name any."""
+    return any(fnmatchcase(queue, it) for it in site.reply_queues)
+
+
+def _reply_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    if spec.reply_to is None or may_reply(spec.reply_to.queue, site):
+        return
+    accepted = ", ".join(site.reply_queues) or "none"
+    yield Problem(
+        where="reply_to.queue",
+        what=f"{spec.reply_to.queue!r} gets no replies from {site.name}; accepted: {accepted}",
+    )
 
 
 def _retry_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
+from bridge.core.mlexchange import MlexchangeRules
 from bridge.core.policy import LookPolicy
 from bridge.core.retry import RetryPolicy
 from bridge.core.site import Site
@@ -187,5 +188,7 @@ class SiteSettings:
     journal: JournalSettings
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """For jobs that say nothing of it."""
+    mlexchange: MlexchangeRules | None = None
+    """None where messages of MLExchange front ends are not understood."""
     templates: str | None = None
     """A folder of the site's own templates, looked at before ours."""

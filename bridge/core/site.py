@@ -179,6 +179,8 @@ class Site:
     users: tuple[str, ...] = ()
     """Patterns as in fnmatch(3) of who may run jobs; none means everybody."""
     secrets: tuple[Secret, ...] = ()
+    reply_queues: tuple[str, ...] = ()
+    """Patterns as in fnmatch(3) of the queues that jobs may have a reply sent to."""
     most_attempts: int = 5
     """How often a failing job may be tried in all."""
     setup: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Intake: bytes in, a recorded job or a recorded rejection out, and only then an ack."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -10,6 +11,7 @@ from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.job import Dependency, JobId, JobSpec
 from bridge.core.policy import admission_problems
 from bridge.core.site import Site
+from bridge.flows.messages import Messages, OwnMessages
 from bridge.ports import (
     Acceptance,
     Admission,
@@ -20,7 +22,7 @@ from bridge.ports import (
     Settlement,
 )
 from bridge.wire.event import encode, encode_rejection
-from bridge.wire.request import fingerprint, read_job
+from bridge.wire.understood import Understood
 
 log = structlog.get_logger()
 
@@ -38,6 +40,16 @@ _CIRCLE = Problem(
 _BUG = Problem(where="", what="the bridge failed to read this message; its log says more")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """What is known of the deliveries that are read together."""
+
+    coming: _Waits = field(default_factory=dict)
+    """What the jobs in them wait for."""
+    replies: list[Notice] = field(default_factory=list)
+    """To those who wait for more than an event."""
+
+
 class Intake:
     """Turns deliveries into recorded jobs and rejections."""
 
@@ -49,9 +61,11 @@ class Intake:
         clock: Clock,
         examine: Callable[[JobSpec], Iterable[Problem]],
         on_arrival: Callable[[Sequence[JobId]], None] = lambda _: None,
+        messages: Messages | None = None,
     ) -> None:
         """`examine` says what of a job its script could not be told.
 
+        `messages` says how deliveries are understood, as our own job messages unless it is given.
         `on_arrival` is called with the jobs that were recorded, before they are acknowledged.
         """
         self._on_arrival = on_arrival
@@ -59,6 +73,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._examine = examine
+        self._messages = messages or OwnMessages(site)
 
     def receive(self, deliveries: Sequence[Delivery]) -> tuple[Settlement, ...]:
         """How to settle each delivery, now that all of them are recorded.
@@ -66,48 +81,66 @@ class Intake:
         Raises UnavailableError when the journal cannot be written: nothing is recorded then, and
         nothing may be settled.
         """
-        coming: _Waits = {}
-        entries = [self._read(it, coming) for it in deliveries]
-        admissions = self._journal.admit(entries)
-        conflicts = [
-            self._rejection(delivery.body, entry.job.job_id, (_TAKEN,))
+        batch = _Batch()
+        entries = [self._read(it, batch) for it in deliveries]
+        admissions = self._journal.admit([*entries, *batch.replies])[: len(entries)]
+        conflicts = _Batch()
+        rejections = [
+            self._rejection(delivery, entry.job.job_id, (_TAKEN,), conflicts)
             for delivery, entry, admission in zip(deliveries, entries, admissions, strict=True)
             if admission is Admission.CONFLICT and isinstance(entry, Acceptance)
         ]
-        if conflicts:
-            self._journal.admit(conflicts)
-        arrived = [it.job.job_id for it in entries if isinstance(it, Acceptance)]
+        if rejections:
+            self._journal.admit([*rejections, *conflicts.replies])
+        arrived = [
+            job.job.job_id
+            for it in entries
+            if isinstance(it, Acceptance)
+            for job in (it, *it.siblings)
+        ]
         if arrived:
             self._on_arrival(arrived)
         return tuple(map(self._settlement, entries, admissions))
 
-    def _read(self, delivery: Delivery, coming: _Waits) -> Acceptance | Notice:
-        """`coming` is what those before it in the same batch wait for; it is added there."""
+    def _read(self, delivery: Delivery, batch: _Batch) -> Acceptance | Notice:
+        """What the jobs in it wait for is added to what those before it in the batch do."""
         try:
-            spec = read_job(delivery.body, site=self._site.name)
-            self._refuse_what_cannot_run(spec)
-            self._refuse_circle(spec, coming)
+            jobs = self._messages.read(delivery)
+            self._refuse_what_cannot_run(jobs)
+            for job in jobs:
+                self._refuse_circle(job.spec, batch.coming)
         except InvalidRequestError as error:
-            return self._rejection(delivery.body, error.job_id, error.problems, is_job=True)
+            return self._rejection(delivery, error.job_id, error.problems, batch, is_job=True)
         except UnavailableError:
             raise
         except Exception:
             # A message that trips over a bug of ours must not come back for ever.
             log.exception("message_not_read", message_id=delivery.message_id)
-            return self._rejection(delivery.body, None, (_BUG,))
-        coming.setdefault(spec.job_id, spec.depends_on)
-        step = accept(spec.job_id, self._clock.now(), spec.depends_on)
+            return self._rejection(delivery, None, (_BUG,), batch)
+        for job in jobs:
+            batch.coming.setdefault(job.spec.job_id, job.spec.depends_on)
+        first, *others = map(self._acceptance, jobs)
+        return replace(first, siblings=tuple(others)) if others else first
+
+    def _acceptance(self, job: Understood) -> Acceptance:
+        step = accept(job.spec.job_id, self._clock.now(), job.spec.depends_on)
         return Acceptance(
             job=step.job,
-            request=delivery.body,
-            fingerprint=fingerprint(delivery.body),
-            messages=tuple(encode(it, self._site, spec) for it in step.events),
+            request=job.request,
+            fingerprint=job.fingerprint,
+            messages=tuple(encode(it, self._site, job.spec, notes=job.notes) for it in step.events),
         )
 
-    def _refuse_what_cannot_run(self, spec: JobSpec) -> None:
-        problems = (*admission_problems(spec, self._site), *self._examine(spec))
+    def _refuse_what_cannot_run(self, jobs: Sequence[Understood]) -> None:
+        """One job that cannot run is enough: of several, none would be of use without it."""
+        problems = dict.fromkeys(
+            job.problem_there(it)
+            for job in jobs
+            for it in (*admission_problems(job.spec, self._site), *self._examine(job.spec))
+        )
         if problems:
-            raise InvalidRequestError(*problems, job_id=spec.job_id)
+            job_id = jobs[0].spec.job_id if len(jobs) == 1 else None
+            raise InvalidRequestError(*problems, job_id=job_id)
 
     def _refuse_circle(self, spec: JobSpec, coming: _Waits) -> None:
         def waits_of(job_ids: Collection[JobId]) -> _Waits:
@@ -125,17 +158,20 @@ class Intake:
 
     def _rejection(
         self,
-        body: bytes,
+        delivery: Delivery,
         job_id: str | None,
         problems: tuple[Problem, ...],
+        batch: _Batch,
         *,
         is_job: bool = False,
     ) -> Notice:
         log.warning("rejected", job=job_id, problems=[str(it) for it in problems])
+        if reply := self._messages.refusal(delivery, problems):
+            batch.replies.append(Notice(message=reply))
         message = encode_rejection(
             site=self._site.name,
             at=self._clock.now(),
-            body=body,
+            body=delivery.body,
             job_id=job_id,
             problems=problems,
         )
@@ -145,5 +181,6 @@ class Intake:
     def _settlement(self, entry: Acceptance | Notice, admission: Admission) -> Settlement:
         if isinstance(entry, Notice) or admission is Admission.CONFLICT:
             return Settlement.DEAD_LETTER
-        log.info("taken", job=entry.job.job_id, admission=admission.value)
+        for job in (entry, *entry.siblings):
+            log.info("taken", job=job.job.job_id, admission=admission.value)
         return Settlement.ACK

@@ -11,12 +11,12 @@ from bridge.core.advance import advance
 from bridge.core.artifacts import ArtifactList
 from bridge.core.facts import Fact
 from bridge.core.job import JobId
-from bridge.core.lifecycle import Job, Phase, Step
+from bridge.core.lifecycle import Event, Job, Phase, Step
 from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import Site
 from bridge.ports import Change, LifecycleJournal
-from bridge.wire.event import encode
-from bridge.wire.returned import artifacts_data
+from bridge.wire.event import Message, encode
+from bridge.wire.returned import ArtifactsData, artifacts_data
 
 log = structlog.get_logger()
 
@@ -59,12 +59,15 @@ class Recorder:
         retry_policy: Callable[[JobId], RetryPolicy],
         on_over: Callable[[Job], None] = lambda _: None,
         leavings: Callable[[Sequence[Job]], Mapping[JobId, ArtifactList]] = lambda _: {},
+        reply: Callable[[Event], Message | None] = lambda _: None,
     ) -> None:
         """`retry_policy` is asked about failing jobs; `on_over` is told which jobs have ended.
 
         `leavings` is told before that which runs are about to end, and answers what is left.
+        `reply` is asked, with a job's terminal event, for what is told besides it.
         """
         self._leavings = leavings
+        self._reply = reply
         self._retry_policy = retry_policy
         self._listeners: list[Callable[[], None]] = []
         self._on_over = on_over
@@ -117,14 +120,15 @@ class Recorder:
     def _change(self, step: Step, left: Mapping[JobId, ArtifactList]) -> Change:
         found = left.get(step.job.job_id)
         artifacts = artifacts_data(found) if found and step.job.is_over else None
-        return Change(
-            job=step.job,
-            messages=tuple(
-                # The last event of a job that is over is its terminal one.
-                encode(it, self._site, artifacts=artifacts if it is step.events[-1] else None)
-                for it in step.events
-            ),
-        )
+        return Change(job=step.job, messages=tuple(self._messages(step, artifacts)))
+
+    def _messages(self, step: Step, artifacts: ArtifactsData | None) -> Iterator[Message]:
+        for event in step.events:
+            # The last event of a job that is over is its terminal one.
+            is_last = event is step.events[-1]
+            yield encode(event, self._site, artifacts=artifacts if is_last else None)
+            if is_last and step.job.is_over and (reply := self._reply(event)):
+                yield reply
 
 
 def _log_change(change: Change) -> None:

@@ -2,5 +2,6 @@
 
 from bridge.script.refusals import refusals
 from bridge.script.rendering import job_files, render, script_name
+from bridge.script.runtimes import mounts_files
 
-__all__ = ["job_files", "refusals", "render", "script_name"]
+__all__ = ["job_files", "mounts_files", "refusals", "render", "script_name"]

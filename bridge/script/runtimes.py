@@ -91,3 +91,8 @@ MANNERS: Mapping[Runtime, Manners] = {
     Runtime.COMMAND: _WITHOUT_CONTAINER,
     Runtime.CONDA: _WITHOUT_CONTAINER,
 }
+
+
+def mounts_files(runtime: Runtime) -> bool:
+    """Whether the runtime can show a single file at a place that the image need not have."""
+    return MANNERS[runtime].mounts_files

@@ -16,6 +16,7 @@ from bridge.sites.fields import (
     SiteName,
     Text,
 )
+from bridge.sites.mlexchange import MlexchangeSection
 from bridge.sites.offer import (
     ChoicesSection,
     DefaultsSection,
@@ -79,6 +80,9 @@ class SiteFile(Section):
     )
     polling: PollingSection = Field(default_factory=PollingSection)
     retry: RetrySection = Field(default_factory=RetrySection)
+    mlexchange: MlexchangeSection | None = Field(
+        default=None, description="nothing is understood but our own messages without it"
+    )
     templates: AbsolutePath | None = Field(
         default=None, description="a folder of the site's own templates, looked at before ours"
     )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.core.errors import ConfigurationError
 from bridge.core.settings import SiteSettings
+from bridge.sites.catalogue_check import report_catalogue
 from bridge.sites.checks import report_contradictions
 from bridge.sites.document import Document, Place
 from bridge.sites.inheritance import read_with_bases
@@ -32,6 +33,7 @@ def load_site(path: Path, environment: Mapping[str, str]) -> SiteSettings:
     if model is not None:
         report_password(model, document)
         report_contradictions(model, document)
+        report_catalogue(model, document)
         password = read_password(model, document)
     if model is None or document.problems:
         raise ConfigurationError(*document.sorted_problems())

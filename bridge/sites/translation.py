@@ -20,6 +20,7 @@ from bridge.core.site import (
     Site,
     SlurmDefaults,
 )
+from bridge.sites.mlexchange import rules_of
 from bridge.sites.model import SiteFile
 from bridge.sites.offer import LimitsSection, ProfileSection
 from bridge.sites.scheduling import AccessSection
@@ -28,7 +29,7 @@ from bridge.sites.scheduling import AccessSection
 def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
     """Everything in the file, in the types that the rest of the bridge knows."""
     return SiteSettings(
-        site=_site(model),
+        site=site_of(model),
         broker=_broker(model, password),
         scheduler=SchedulerSettings(
             kind=model.scheduler.kind,
@@ -60,6 +61,7 @@ def settings_of(model: SiteFile, *, password: str) -> SiteSettings:
             path=model.journal.path, keep=model.journal.keep, disk=model.journal.disk
         ),
         retry=_retry(model),
+        mlexchange=None if model.mlexchange is None else rules_of(model.mlexchange),
         templates=model.templates,
     )
 
@@ -108,7 +110,8 @@ def _broker(model: SiteFile, password: str) -> BrokerSettings:
     )
 
 
-def _site(model: SiteFile) -> Site:
+def site_of(model: SiteFile) -> Site:
+    """What jobs are decided by."""
     return Site(
         name=model.site.name,
         tag_prefix=model.scheduler.tag_prefix,
@@ -135,6 +138,7 @@ def _site(model: SiteFile) -> Site:
         limits=_limits(model.limits),
         profiles=tuple(_profile(name, it) for name, it in model.profiles.items()),
         users=tuple(model.users),
+        reply_queues=() if model.mlexchange is None else tuple(model.mlexchange.reply_queues),
         secrets=tuple(
             Secret(reference=name, file=it.file, users=tuple(it.users))
             for name, it in model.secrets.items()

@@ -284,17 +284,25 @@ class MemoryJournal:
                 return Admission.DUPLICATE
             self._tell(entry.message, None, rejected=entry.rejected)
             return Admission.RECORDED
-        known = self._records.get(entry.job.job_id)
+        entries = (entry, *entry.siblings)
+        known = [
+            self._records[it.job.job_id].acceptance.fingerprint == it.fingerprint
+            for it in entries
+            if it.job.job_id in self._records
+        ]
         if known:
-            same = known.acceptance.fingerprint == entry.fingerprint
-            return Admission.DUPLICATE if same else Admission.CONFLICT
+            return Admission.DUPLICATE if all(known) else Admission.CONFLICT
+        for it in entries:
+            self._accept(it)
+        return Admission.RECORDED
+
+    def _accept(self, entry: Acceptance) -> None:
         now = self._clock.now()
         self._records[entry.job.job_id] = _Record(
             job=entry.job, acceptance=entry, admitted_at=now, changed_at=now
         )
         for message in entry.messages:
             self._tell(message, entry.job.job_id)
-        return Admission.RECORDED
 
     def _record(self, change: Change) -> bool:
         known = self._records.get(change.job.job_id)

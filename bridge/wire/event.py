@@ -5,6 +5,7 @@ that name, which wants text that sorts as the events do: hence the leading zeros
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -125,6 +126,10 @@ class EventData(_Model):
         default=None, description="of a job's last event: what it has left"
     )
     job: Summary | None = Field(default=None, description="of `accepted`: what was asked for")
+    notes: list[str] = Field(
+        default_factory=list,
+        description="of `accepted`: what the message asks for and the job does not get",
+    )
     problems: list[ProblemData] = Field(
         default_factory=list, description="of `rejected`: everything that is wrong"
     )
@@ -149,10 +154,11 @@ def encode(
     site: Site,
     spec: JobSpec | None = None,
     artifacts: ArtifactsData | None = None,
+    notes: Sequence[str] = (),
 ) -> Message:
     """The message that tells `event`; with `spec`, it also repeats what was asked for.
 
-    With `artifacts`, it tells what the job has left.
+    With `artifacts`, it tells what the job has left; `notes` says what it does not get.
     """
     job = event.job
     data = EventData(
@@ -181,6 +187,7 @@ def encode(
         logs=_logs(job.job_id, site),
         artifacts=artifacts,
         job=_summary(spec),
+        notes=list(notes),
     )
     return _message(data, event_id=f"{job.job_id}/{job.sequence}", at=event.at)
 

@@ -132,6 +132,20 @@ def _as_dependency(value: object) -> object:
     return {"job_id": value} if isinstance(value, str) else value
 
 
+class ReplyToMessage(_Model):
+    """Who waits for one reply when the job is over, besides those who listen to events."""
+
+    queue: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
+        description="one of those to which the site sends replies"
+    )
+    correlation_id: Annotated[Text, Field(max_length=255)] | None = Field(
+        default=None, description="the reply bears it in its properties"
+    )
+    job_type: Annotated[str, Field(max_length=1000)] = Field(
+        default="", description="the reply repeats it"
+    )
+
+
 class JobMessage(_Model):
     """A job message, version 1."""
 
@@ -219,4 +233,7 @@ class JobMessage(_Model):
         default_factory=list,
         max_length=MOST_DEPENDENCIES,
         description="the jobs that must end first, each as an object or as its id alone",
+    )
+    reply_to: ReplyToMessage | None = Field(
+        default=None, description="who gets one reply when the job is over; nobody without it"
     )

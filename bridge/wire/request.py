@@ -18,13 +18,20 @@ from bridge.core.job import (
     Mount,
     Parameters,
     ParametersFormat,
+    ReplyTo,
     Resources,
     RetryWish,
     ShellLine,
 )
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
 from bridge.wire.job_fields import ACCEPTED
-from bridge.wire.job_message import FORMS, CheckpointMessage, JobMessage, RetryMessage
+from bridge.wire.job_message import (
+    FORMS,
+    CheckpointMessage,
+    JobMessage,
+    ReplyToMessage,
+    RetryMessage,
+)
 from bridge.wire.json_text import read_json
 from bridge.wire.problems import echo, problems_of
 
@@ -129,6 +136,15 @@ def _spec(message: JobMessage) -> JobSpec:
             Dependency(job_id=JobId(str(it.job_id)), condition=it.condition)
             for it in message.depends_on
         ),
+        reply_to=_reply_to(message.reply_to),
+    )
+
+
+def _reply_to(message: ReplyToMessage | None) -> ReplyTo | None:
+    if message is None:
+        return None
+    return ReplyTo(
+        queue=message.queue, correlation_id=message.correlation_id, job_type=message.job_type
     )
 
 

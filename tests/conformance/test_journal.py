@@ -30,6 +30,7 @@ from bridge.core.lifecycle import Job, Phase
 from bridge.core.progress import Bookmark
 from bridge.core.settings import JournalSettings
 from bridge.ports import (
+    Acceptance,
     Admission,
     CancelJournal,
     Change,
@@ -190,6 +191,40 @@ def test_a_notice_that_was_sent_is_still_a_duplicate(journal: Journal) -> None:
 
     assert journal.admit([a_notice()]) == (Admission.DUPLICATE,)
     assert journal.unsent(ALL) == ()
+
+
+def _of_one_message(*numbers: int, fingerprint: str = "same") -> Acceptance:
+    first, *others = (an_acceptance(it, fingerprint=fingerprint) for it in numbers)
+    return replace(first, siblings=tuple(others))
+
+
+def test_the_jobs_of_one_message_are_recorded_together_in_their_order(journal: Journal) -> None:
+    assert journal.admit([_of_one_message(3, 1, 2)]) == (Admission.RECORDED,)
+    found = [it.job_id for it in journal.waiting(ALL, now=START)]
+    assert found == [numbered_id(3), numbered_id(1), numbered_id(2)]
+    assert journal.request(numbered_id(2)) == b"request 2"
+    assert [it.message.event_id for it in journal.unsent(ALL)] == [
+        f"{numbered_id(it)}/1" for it in (3, 1, 2)
+    ]
+
+
+def test_the_jobs_of_one_message_come_again_as_one_duplicate(journal: Journal) -> None:
+    journal.admit([_of_one_message(1, 2)])
+    assert journal.admit([_of_one_message(1, 2)]) == (Admission.DUPLICATE,)
+    assert len(journal.waiting(ALL, now=START)) == 2
+
+
+def test_of_the_jobs_of_one_message_that_is_known_none_is_recorded_again(journal: Journal) -> None:
+    journal.admit([an_acceptance(2)])
+    assert journal.admit([_of_one_message(1, 2)]) == (Admission.DUPLICATE,)
+    assert [it.job_id for it in journal.waiting(ALL, now=START)] == [numbered_id(2)]
+
+
+def test_one_job_that_is_taken_keeps_out_all_of_its_message(journal: Journal) -> None:
+    journal.admit([an_acceptance(2, fingerprint="other"), an_acceptance(3)])
+    assert journal.admit([_of_one_message(3, 1, 2)]) == (Admission.CONFLICT,)
+    found = [it.job_id for it in journal.waiting(ALL, now=START)]
+    assert found == [numbered_id(2), numbered_id(3)]
 
 
 def test_a_reply_is_told_to_its_queue_and_is_no_event_of_the_job(journal: Journal) -> None:

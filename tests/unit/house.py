@@ -10,21 +10,28 @@ from unit.builders import site
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import JobId, JobSpec, SlurmId, submission_tag
 from bridge.core.lifecycle import Job
+from bridge.core.mlexchange import MlexchangeRules
 from bridge.core.retry import RetryPolicy
+from bridge.core.site import Site
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
+from bridge.flows.messages import MlexchangeMessages
 from bridge.flows.record import Recorder
 from bridge.flows.release import Release
+from bridge.flows.reply import Replies
 from bridge.flows.submit import Prepared, Submission
 from bridge.flows.sweep import Sweep
 from bridge.flows.watch import Watch
 from bridge.ports import Delivery, Settlement
 from bridge.testing.clock import FakeClock
 from bridge.testing.cluster import FakeCluster
+from bridge.testing.files import FakeFiles
 from bridge.testing.folders import FakeFolders
 from bridge.testing.memory_journal import MemoryJournal
 from bridge.testing.slurm import FakeSlurm
 from bridge.wire.control import cancel_message
+from bridge.wire.event import Message
+from bridge.wire.mlexchange import Setting
 
 SETTLE_TIME = timedelta(seconds=20)
 GRACE = timedelta(minutes=5)
@@ -55,14 +62,17 @@ def examine(spec: JobSpec) -> list[Problem]:
 class House:
     """Everything but the broker."""
 
-    def __init__(self, journal: type[MemoryJournal] = MemoryJournal) -> None:
+    def __init__(
+        self, journal: type[MemoryJournal] = MemoryJournal, *, at: Site | None = None
+    ) -> None:
         self.clock = FakeClock()
         self.journal = journal(self.clock)
         self.cluster = FakeCluster(self.clock)
         self.slurm = FakeSlurm(self.cluster)
         self.folders = FakeFolders(self.clock)
         self.news = 0
-        self.site = site()
+        self.site = at or site()
+        self.files = FakeFiles()
         self._tags = count(1)
         self.retry = RetryPolicy()
         self.over: list[Job] = []
@@ -72,6 +82,7 @@ class House:
             absence_grace=GRACE,
             retry_policy=lambda _: self.retry,
             on_over=self.over.append,
+            reply=Replies(site=self.site, journal=self.journal, files=self.files).reply,
         )
         self.recorder.notify(self._count_news)
         self.cancellation = self._new_cancellation()
@@ -168,6 +179,31 @@ class House:
     def receive(self, *bodies: bytes) -> tuple[Settlement, ...]:
         return self.intake.receive([self.delivery(it) for it in bodies])
 
+    def front_end_intake(self, rules: MlexchangeRules) -> Intake:
+        """What takes the messages of MLExchange front ends."""
+        setting = Setting(
+            site=self.site.name,
+            runtime=self.site.containers.runtime,
+            mounts_files=True,
+            partitions=(),
+            rules=rules,
+        )
+        return Intake(
+            site=self.site,
+            journal=self.journal,
+            clock=self.clock,
+            examine=examine,
+            on_arrival=self._announce,
+            messages=MlexchangeMessages(self.site, setting),
+        )
+
+    def run_job(self, slurm_id: SlurmId, *, exit_code: int = 0) -> None:
+        """A job that Slurm has starts and ends, and both are seen."""
+        self.cluster.start(slurm_id)
+        self.watch.look()
+        self.cluster.end(slurm_id, exit_code=exit_code)
+        self.watch.look()
+
     def job(self, number: int = 1) -> Job:
         (found,) = self.journal.jobs([job_id(number)])
         return found
@@ -191,13 +227,19 @@ class House:
 
     def rejections(self) -> list[dict[str, object]]:
         """The data of every `rejected` event."""
-        bodies = [json.loads(it.message.body)["data"] for it in self.journal.unsent(1000)]
-        return [it for it in bodies if it["event"] == "rejected"]
+        return [it for it in self._told_data() if it["event"] == "rejected"]
+
+    def replies(self) -> list[Message]:
+        """What those get who wait for more than an event."""
+        messages = [it.message for it in self.journal.unsent(1000)]
+        return [it for it in messages if it.reply_to is not None]
 
     def last_event(self, number: int = 1) -> dict[str, object]:
-        bodies = [json.loads(it.message.body)["data"] for it in self.journal.unsent(1000)]
-        found: dict[str, object] = [it for it in bodies if it["job_id"] == job_id(number)][-1]
-        return found
+        return [it for it in self._told_data() if it["job_id"] == job_id(number)][-1]
+
+    def _told_data(self) -> list[dict[str, object]]:
+        messages = [it.message for it in self.journal.unsent(1000)]
+        return [json.loads(it.body)["data"] for it in messages if it.reply_to is None]
 
     def _prepare(self, job: Job, request: bytes) -> Prepared:
         asked = json.loads(request)

@@ -66,6 +66,7 @@ class Bridge(House):
         super().__init__()
         self.queue = ImpatientQueue()
         self.control = ImpatientQueue()
+        self.front_end = ImpatientQueue()
         self.exchange = FakeStatusExchange()
         self.connections: list[str] = []
         self.lock_is_lost = False
@@ -116,6 +117,7 @@ class Bridge(House):
             site=self.site.name,
             verbs=Verbs(
                 recorder=self.recorder,
+                front_end_intake=self.intake,
                 intake=self.intake,
                 release=self.release,
                 submission=self.submission,
@@ -134,6 +136,7 @@ class Bridge(House):
             ),
             source=self.queue,
             control=self.control,
+            front_ends=[self.front_end],
             connections=[
                 FakeConnection("publisher", self.connections),
                 FakeConnection("consumer", self.connections),
@@ -183,6 +186,17 @@ def test_what_cannot_be_accepted_is_told_and_dead_lettered_and_the_next_is_taken
     assert bridge.run(story)
     assert [it.body for it in bridge.queue.dead_letters] == [b"garbage"]
     assert bridge.exchange.published[0].routing_key == "testbed.rejected"
+
+
+def test_what_comes_to_the_queue_of_a_front_end_is_a_job_too(bridge: Bridge) -> None:
+    def story() -> None:
+        bridge.front_end.put(message(1))
+        bridge.queue.put(message(2))
+        bridge.tells("accepted", "queued", number=1)
+        bridge.tells("accepted", "queued", number=2)
+        assert until(lambda: len(bridge.front_end.acked) == len(bridge.queue.acked) == 1)
+
+    assert bridge.run(story)
 
 
 def test_a_job_that_is_to_end_is_cancelled_in_slurm_and_tells_so(bridge: Bridge) -> None:
@@ -312,10 +326,10 @@ def test_while_the_site_is_full_no_messages_are_taken(bridge: Bridge) -> None:
 
     def story() -> None:
         bridge.queue.put(message(1))
-        assert until(lambda: bridge.queue.is_paused)
+        assert until(lambda: bridge.queue.is_paused and bridge.front_end.is_paused)
         bridge.clock.move(timedelta(minutes=5))
         bridge.wake_submission()
-        assert until(lambda: not bridge.queue.is_paused)
+        assert until(lambda: not bridge.queue.is_paused and not bridge.front_end.is_paused)
         bridge.tells("accepted", "queued")
 
     with capture_logs() as logs:

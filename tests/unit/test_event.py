@@ -164,6 +164,7 @@ def test_the_exact_json_of_an_event_does_not_change() -> None:
                 "user": "ada",
                 "labels": {"experiment": "7"},
             },
+            "notes": [],
             "problems": [],
         },
     }
@@ -185,7 +186,7 @@ def test_the_fields_of_the_public_event_are_these() -> None:
         "slurm_id", "accepted_at", "submitted_at", "started_at", "ended_at", "nodes",
         "exit_code", "signal", "reason", "detail", "pending_reason", "expected_start_at",
         "waits_for", "next_attempt_at", "cancel_requested_at", "logs", "progress",
-        "artifacts", "job", "problems",
+        "artifacts", "job", "notes", "problems",
     ]  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def test_the_example_becomes_a_job_of_ours() -> None:
         "image": "docker://ghcr.io/mlexchange/mlex_dlsia_segmentation_prototype:main",
         "command": "cd /app/work || exit\npython src/train.py",
         "env": {},
+        "secrets": {},
         "mounts": [{"source": "/host", "target": "/tiled_storage", "read_only": False}],
         "resources": {"nodes": 1, "tasks": 1, "cpus_per_task": 1, "gpus": 0},
         "labels": {},

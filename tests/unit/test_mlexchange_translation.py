@@ -37,7 +37,7 @@ def test_each_shape_is_known_by_a_field(message: dict[str, object]) -> None:
 @pytest.mark.parametrize("message", [None, [], "docker_uri", {}, {"image": "a"}])
 def test_everything_else_is_not_theirs(message: object) -> None:
     assert not is_mlexchange(message)
-    with pytest.raises(InvalidRequestError, match="one of docker_uri, job_list, params_list"):
+    with pytest.raises(InvalidRequestError, match="has one of docker_uri, job_list, params_list"):
         translated(message)
 
 

@@ -3,7 +3,12 @@
 from bridge.adapters.rabbitmq.batch import Outgoing
 from bridge.adapters.rabbitmq.bookmark import Begin, Bookmark
 from bridge.adapters.rabbitmq.confirms import Confirmation
-from bridge.adapters.rabbitmq.consumer import Consumer, ControlConsumer, QuestionConsumer
+from bridge.adapters.rabbitmq.consumer import (
+    Consumer,
+    ControlConsumer,
+    FrontEndConsumer,
+    QuestionConsumer,
+)
 from bridge.adapters.rabbitmq.declare import declare_topology
 from bridge.adapters.rabbitmq.events import RabbitEventSink
 from bridge.adapters.rabbitmq.history import HistoryReader
@@ -18,6 +23,7 @@ __all__ = [
     "Confirmation",
     "Consumer",
     "ControlConsumer",
+    "FrontEndConsumer",
     "HistoryReader",
     "Listener",
     "Outgoing",

@@ -4,7 +4,7 @@ from functools import partial
 from uuid import uuid4
 
 from bridge.adapters.rabbitmq.reader import QueueReader, Subscription
-from bridge.adapters.rabbitmq.topology import questions_topology, site_topology
+from bridge.adapters.rabbitmq.topology import Queue, questions_topology, site_topology
 from bridge.core.settings import BrokerSettings
 
 
@@ -22,6 +22,20 @@ class ControlConsumer(QueueReader):
     def __init__(self, settings: BrokerSettings, site: str) -> None:
         subscribe = partial(_subscription, settings, site, settings.control_queue(site))
         super().__init__(settings, subscribe, name=f"{settings.namespace} {site} control")
+
+
+class FrontEndConsumer(QueueReader):
+    """Fulfils ports.DeliverySource over a queue that is a front end's own.
+
+    It is declared as front ends do it, so that whoever comes first makes the same: durable, and
+    nothing else. A broker's policy can give it a place for dead letters.
+    """
+
+    def __init__(self, settings: BrokerSettings, queue: str) -> None:
+        subscription = Subscription(queue=queue, topology=(Queue(name=queue, durable=True),))
+        super().__init__(
+            settings, lambda: subscription, name=f"{settings.namespace} {queue} consumer"
+        )
 
 
 class QuestionConsumer(QueueReader):

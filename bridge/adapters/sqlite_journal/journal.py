@@ -245,6 +245,26 @@ def _admit(connection: sqlite3.Connection, entry: Acceptance | Notice, now: str)
         if entry.rejected is not None:
             connection.execute(SQL["dependency_rejected"], {"rejected_job": entry.rejected})
         return Admission.RECORDED if added else Admission.DUPLICATE
+    if entry.siblings and (known := _known(connection, (entry, *entry.siblings))):
+        return known
+    admission = _accept(connection, entry, now)
+    for sibling in entry.siblings:
+        _accept(connection, sibling, now)
+    return admission
+
+
+def _known(connection: sqlite3.Connection, entries: Sequence[Acceptance]) -> Admission | None:
+    """What becomes of jobs of one message of which some are recorded; None where none is."""
+    admissions = set()
+    for it in entries:
+        row = connection.execute(SQL["fingerprint"], {"job_id": it.job.job_id}).fetchone()
+        if row is not None:
+            same = row["fingerprint"] == it.fingerprint
+            admissions.add(Admission.DUPLICATE if same else Admission.CONFLICT)
+    return Admission.CONFLICT if Admission.CONFLICT in admissions else next(iter(admissions), None)
+
+
+def _accept(connection: sqlite3.Connection, entry: Acceptance, now: str) -> Admission:
     job = entry.job
     row = row_of(job) | {
         "fingerprint": entry.fingerprint,

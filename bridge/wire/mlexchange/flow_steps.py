@@ -78,6 +78,7 @@ class _Program:
     command: Command
     start_in: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
     mounts: tuple[Mount, ...] = ()
     resources: Resources = field(default_factory=Resources)
 
@@ -105,6 +106,7 @@ def _draft(step: Step, index: int, place: str, setting: Setting) -> Draft:
         "image": program.image,
         "command": command_field(program.command, setting, program.start_in),
         "env": dict(program.environment) | step.env_vars,
+        "secrets": dict(program.secrets),
         "mounts": mounts_field((*program.mounts, *(it for it, _ in volumes)), setting),
         "resources": resources_field(program.resources) | resources,
         "labels": {"job_type": job_type} if job_type else {},
@@ -166,6 +168,7 @@ def _of_catalogue(step: Step, place: str, setting: Setting) -> _Program:
         command=task.command,
         start_in=task.start_in,
         environment=task.environment,
+        secrets=task.secrets,
         mounts=task.mounts,
         resources=task.resources,
     )

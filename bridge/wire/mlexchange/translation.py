@@ -77,7 +77,10 @@ def translate(data: object, origin: Origin, setting: Setting) -> tuple[Translate
     shape = _shape_of(data)
     if shape is None:
         words = ", ".join(_SHAPES)
-        what = f"no message of an MLExchange front end: these have one of {words}"
+        what = (
+            f"no message of an MLExchange front end, which has one of {words}; "
+            "and none of our own, which has a version"
+        )
         raise InvalidRequestError(Problem(where="", what=what))
     try:
         message = shape.model.model_validate(data)

@@ -1,0 +1,113 @@
+"""What a queue's messages mean: our own job messages, and those of MLExchange front ends."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.job import ReplyTo
+from bridge.core.policy import may_reply
+from bridge.core.site import Site
+from bridge.ports import Delivery
+from bridge.wire.event import Message
+from bridge.wire.json_text import read_json
+from bridge.wire.mlexchange import Origin, Setting, Translated, translate
+from bridge.wire.reply import encode_refusal
+from bridge.wire.request import fingerprint, read_job
+from bridge.wire.understood import Understood
+
+
+class Messages(Protocol):
+    """How deliveries are understood."""
+
+    def read(self, delivery: Delivery) -> tuple[Understood, ...]:
+        """The jobs in it, at least one. Raises InvalidRequestError with every reason at once."""
+        ...
+
+    def refusal(self, delivery: Delivery, problems: Sequence[Problem]) -> Message | None:
+        """What its sender waits for when it is rejected, besides the event."""
+        ...
+
+
+class OwnMessages:
+    """Job messages as docs/messages.md has them: each is one job."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def read(self, delivery: Delivery) -> tuple[Understood, ...]:
+        """See Messages."""
+        body = delivery.body
+        spec = read_job(body, site=self._site.name)
+        return (Understood(spec=spec, request=body, fingerprint=fingerprint(body)),)
+
+    def refusal(self, delivery: Delivery, problems: Sequence[Problem]) -> None:
+        """Nobody waits for anything but events."""
+
+
+class MlexchangeMessages:
+    """Those of MLExchange front ends, as docs/mlexchange.md has them, and our own beside them."""
+
+    def __init__(self, site: Site, setting: Setting) -> None:
+        self._site = site
+        self._setting = setting
+        self._own = OwnMessages(site)
+
+    def read(self, delivery: Delivery) -> tuple[Understood, ...]:
+        """See Messages."""
+        data = read_json(delivery.body)
+        if _is_ours(data):
+            return self._own.read(delivery)
+        translated = translate(data, _origin(delivery), self._setting)
+        found: list[Understood] = []
+        problems: list[Problem] = []
+        for job in translated:
+            try:
+                found.append(self._understood(job, fingerprint(delivery.body)))
+            except InvalidRequestError as error:
+                problems += map(job.problem_there, error.problems)
+        if problems:
+            raise InvalidRequestError(*dict.fromkeys(problems), job_id=_only_id(translated))
+        return tuple(found)
+
+    def refusal(self, delivery: Delivery, problems: Sequence[Problem]) -> Message | None:
+        """See Messages."""
+        try:
+            data = read_json(delivery.body)
+        except InvalidRequestError:
+            data = None
+        queue = delivery.reply_to
+        if queue is None or _is_ours(data) or not may_reply(queue, self._site):
+            return None
+        job_type = data.get("job_type") if isinstance(data, dict) else None
+        reply_to = ReplyTo(
+            queue=queue,
+            correlation_id=delivery.correlation_id,
+            job_type=job_type if isinstance(job_type, str) else "",
+        )
+        return encode_refusal(reply_to, problems, site=self._site.name, body=delivery.body)
+
+    def _understood(self, job: Translated, print_of_theirs: str) -> Understood:
+        return Understood(
+            spec=read_job(job.body, site=self._site.name),
+            request=job.body,
+            # Of the message as it came: the site may translate it otherwise another day.
+            fingerprint=print_of_theirs,
+            notes=job.notes,
+            problem_there=job.problem_there,
+        )
+
+
+def _is_ours(data: object) -> bool:
+    return isinstance(data, dict) and "version" in data
+
+
+def _only_id(jobs: Sequence[Translated]) -> str | None:
+    return jobs[0].job_id if len(jobs) == 1 else None
+
+
+def _origin(delivery: Delivery) -> Origin:
+    return Origin(
+        message_id=delivery.message_id,
+        correlation_id=delivery.correlation_id,
+        reply_to=delivery.reply_to,
+    )

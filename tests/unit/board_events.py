@@ -3,13 +3,15 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from unit.builders import Story, job_spec, site
+from unit.builders import SLURM_ID, Story, at, job_spec, site
 from unit.house import job_id
 
 from bridge.core.job import JobId, JobSpec
 from bridge.core.lifecycle import Event
+from bridge.core.progress import Point
 from bridge.core.site import Site
-from bridge.wire.event import CloudEvent, decode, encode
+from bridge.wire.event import CloudEvent, Run, decode, encode, encode_progress
+from bridge.wire.returned import progress_data
 
 SITE = site()
 
@@ -22,6 +24,18 @@ def told(
     spec = job_spec(job_id=job_id(number), **asked)
     delay = timedelta(minutes=later)
     return [_told(it, job_id(number), the_site, spec, delay) for it in story.events]
+
+
+def progress(
+    number: int, *steps: int, of: int = 1, restart: int = 0, minute: float = 5
+) -> CloudEvent:
+    """What a job says in one event: so many steps of 100, each with a loss of 1 / step."""
+    run = Run(job_id=job_id(of), slurm_id=SLURM_ID, attempt=1, restart=restart)
+    points = tuple(
+        Point(step=it, total=100, metrics=(("loss", 1 / it),), message=None) for it in steps
+    )
+    data = progress_data(number=number, points=points, skipped=0)
+    return decode(encode_progress(run, data, SITE, at=at(minute)).body)
 
 
 def _told(

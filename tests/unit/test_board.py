@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
-from unit.board_events import told
+from unit.board_events import progress, told
 from unit.builders import (
     Story,
     at,
@@ -27,7 +27,7 @@ from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem,
 from bridge.core.failure import FailureReason
 from bridge.core.lifecycle import EventKind
 from bridge.core.retry import RetryPolicy
-from bridge.wire.event import CloudEvent, decode, encode_rejection, encode_site_event
+from bridge.wire.event import CloudEvent, EventData, decode, encode_rejection, encode_site_event
 
 COMPLETED = seen("COMPLETED", 9, code=0, start=3, end=8, nodes="n1")
 RETRIES = RetryPolicy(attempts=2, reasons=frozenset({FailureReason.TIMEOUT}))
@@ -90,6 +90,7 @@ def everything(board: Board) -> object:
         jobs,
         [board.attempts(it.job_id) for it in jobs],
         [board.events(it.job_id) for it in jobs],
+        [board.progress(it.job_id) for it in jobs],
         board.sites(),
         board.counts(),
     )
@@ -182,7 +183,11 @@ def test_an_event_that_comes_twice_in_one_batch_counts_once(board: Board) -> Non
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_order_of_events_makes_no_difference(tmp_path: Path, seed: int, size: int) -> None:
-    events = [*crowd(), rejection(2), rejection(99)]
+    events = [
+        *(*crowd(), rejection(2), rejection(99), rejection(99, "another one")),
+        *(progress(3, 30, 40, of=2), progress(1, 1, 2, 3, of=2), progress(2, 10, of=2)),
+        *(progress(1, 5, of=77), rejection(77)),
+    ]
     shuffled = random.Random(seed).sample(events, len(events))  # noqa: S311
     for name in ("ordered", "shuffled"):
         (tmp_path / name).unlink(missing_ok=True)
@@ -365,8 +370,68 @@ def test_a_site_that_fell_silent_is_shown_until_it_is_back(board: Board) -> None
     assert (site.is_reachable, site.changed_at, site.heard_at) == (True, at(30), at(30))
 
 
+def test_a_job_shows_how_far_it_has_come_and_its_loss_curve(board: Board) -> None:
+    board.record([*told(STORIES["runs"]), progress(1, 1, 2), progress(2, 4, 5, minute=6)])
+    curve = board.progress(job_id(1))
+    assert [(it.step, it.total, it.metrics["loss"], it.at) for it in curve] == [
+        (1, 100, 1.0, at(5)),
+        (2, 100, 0.5, at(5)),
+        (4, 100, 0.25, at(6)),
+        (5, 100, 0.2, at(6)),
+    ]
+    assert known(board).progress == curve[-1]
+    assert board.jobs().jobs[0].progress == curve[-1]
+    assert (known(board).sequence, known(board).last_event) == (3, EventKind.STARTED)
+
+
+def test_a_page_asks_only_for_what_has_come_since(board: Board) -> None:
+    board.record([progress(1, 1, 2), progress(2, 4, 5)])
+    first = board.progress(job_id(1))
+    board.record([progress(3, 7)])
+    assert [it.step for it in board.progress(job_id(1), after=first[-1].number)] == [7]
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_last_point(board: Board) -> None:
+    board.record([progress(it, *range(it * 100, it * 100 + 100)) for it in range(1, 11)])
+    assert len(board.progress(job_id(1))) == 1000
+    thinned = board.progress(job_id(1), at_most=300)
+    assert 200 <= len(thinned) <= 300
+    assert [it.step for it in thinned] == list(range(103, 1100, 4))
+    with pytest.raises(InvalidRequestError, match="at least 1 point"):
+        board.progress(job_id(1), at_most=0)
+
+
+def test_progress_that_comes_twice_counts_once_and_late_progress_is_not_the_newest(
+    board: Board,
+) -> None:
+    assert board.record([progress(2, 4), progress(2, 4), progress(1, 1)]) == 2
+    assert board.record([progress(1, 1), progress(2, 4)]) == 0
+    assert [it.step for it in board.progress(job_id(1))] == [1, 4]
+    newest = known(board).progress
+    assert newest is not None
+    assert newest.step == 4
+    assert known(board).state == "running"
+
+
+def test_each_run_of_a_job_has_its_own_points(board: Board) -> None:
+    board.record([progress(1, 50), progress(2, 1, restart=1)])
+    assert [(it.restart, it.step) for it in board.progress(job_id(1))] == [(0, 50), (1, 1)]
+
+
+def test_what_a_job_has_left_is_listed(board: Board) -> None:
+    *before, last = told(STORIES["is done"])
+    files = [{"name": "plots/loss.png", "size": 1234, "sha256": "ab"}]
+    data = EventData.model_validate(
+        {**last.data.model_dump(), "artifacts": {"files": files, "total": 7}}
+    )
+    board.record([*before, last.model_copy(update={"data": data})])
+    (artifact,) = known(board).artifacts
+    assert (artifact.name, artifact.size, artifact.sha256) == ("plots/loss.png", 1234, "ab")
+    assert known(board).artifacts_total == 7
+
+
 def test_jobs_that_were_over_long_ago_are_forgotten_with_all_of_theirs(board: Board) -> None:
-    board.record(crowd())
+    board.record([*crowd(), progress(1, 1, 2, of=3)])
     over = [it.job_id for it in board.jobs().jobs if it.state in {"complete", "failed"}]
     assert board.prune(at(0)) == 0
     assert board.prune(at(1000)) == 5
@@ -377,11 +442,12 @@ def test_jobs_that_were_over_long_ago_are_forgotten_with_all_of_theirs(board: Bo
         assert board.job(gone) is None
         assert board.events(gone) == ()
         assert board.attempts(gone) == ()
+        assert board.progress(gone) == ()
 
 
 def test_a_board_of_an_older_version_is_drawn_anew_from_its_events(path: Path) -> None:
     with Board(path) as old:
-        old.record([*crowd(), rejection(2)])
+        old.record([*crowd(), rejection(2), progress(1, 1, 2, of=2)])
         before = everything(old)
         old.database.write(lambda it, _: it.execute(update(schema.jobs).values(name="wrong")))
         old.database.write(lambda it, _: it.execute(update(schema.board).values(version=0)))

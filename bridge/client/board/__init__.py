@@ -3,8 +3,10 @@
 from bridge.client.board.board import ALL_JOBS, LARGEST_PAGE, Board
 from bridge.client.board.keeper import BoardKeeper
 from bridge.client.board.model import (
+    BoardArtifact,
     BoardAttempt,
     BoardJob,
+    BoardPoint,
     BoardSite,
     JobFilter,
     JobPage,
@@ -17,9 +19,11 @@ __all__ = [
     "LARGEST_PAGE",
     "OVER",
     "Board",
+    "BoardArtifact",
     "BoardAttempt",
     "BoardJob",
     "BoardKeeper",
+    "BoardPoint",
     "BoardSite",
     "JobFilter",
     "JobPage",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, select
 
 from bridge.client.board import rows, schema, writing
 from bridge.client.board.cursor import cursor_after, read_cursor
@@ -13,12 +13,19 @@ from bridge.client.board.database import Database
 from bridge.client.board.model import (
     BoardAttempt,
     BoardJob,
+    BoardPoint,
     BoardSite,
     JobFilter,
     JobPage,
     JobSort,
 )
-from bridge.client.board.reading import number_of_jobs, page_of_jobs
+from bridge.client.board.reading import (
+    jobs_with_progress,
+    number_of_jobs,
+    number_of_points,
+    page_of_jobs,
+    points_of,
+)
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.user_state import UserState
 from bridge.wire.event import CloudEvent, decode
@@ -102,7 +109,7 @@ class Board:
 
     def job(self, job_id: str) -> BoardJob | None:
         """The job with this id; None: the board has not heard of it."""
-        statement = select(schema.jobs).where(schema.jobs.c.job_id == job_id)
+        statement = jobs_with_progress().where(schema.jobs.c.job_id == job_id)
         row = self.database.read(lambda it: it.execute(statement).first())
         return None if row is None else rows.job_from(row)
 
@@ -127,6 +134,26 @@ class Board:
         )
         bodies = self.database.read(lambda it: it.scalars(statement).all())
         return tuple(decode(it.encode()) for it in bodies)
+
+    def progress(
+        self, job_id: str, *, after: int = 0, at_most: int = 1_000
+    ) -> tuple[BoardPoint, ...]:
+        """What a job has said of how far it has come, oldest first: a loss curve.
+
+        Of more than `at_most` points every second, third... is given, and the last. `after` leaves
+        out what was told up to the event with that number (`BoardPoint.number`).
+        """
+        if at_most < 1:
+            what = f"at least 1 point is wanted (found {at_most})"
+            raise InvalidRequestError(Problem(where="at_most", what=what))
+        counting = number_of_points(job_id, after=after)
+
+        def read(connection: Connection) -> Sequence[Row[Any]]:
+            number = connection.execute(counting).scalar_one()
+            every = max(1, -(-number // at_most))
+            return connection.execute(points_of(job_id, after=after, every=every)).all()
+
+        return tuple(map(rows.point_from, self.database.read(read)))
 
     def sites(self) -> tuple[BoardSite, ...]:
         """The sites that were heard of, by name."""

@@ -1,9 +1,10 @@
 """What events make of the board, in whatever order they come: pure."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from bridge.client.board.model import BoardAttempt, BoardJob, BoardSite
+from bridge.client.board.model import BoardArtifact, BoardAttempt, BoardJob, BoardSite
 from bridge.core.lifecycle import EventKind
 from bridge.core.user_state import user_state
 from bridge.wire.event import CloudEvent, EventData
@@ -21,7 +22,7 @@ def fold_job(known: BoardJob | None, event: CloudEvent) -> BoardJob | None:
         return None
     if known is None:
         job = BoardJob(job_id=event.data.job_id, **_newest(event))
-    elif event.data.sequence > known.sequence:
+    elif _precedence(event) > _precedence_of(known):
         job = replace(known, **_newest(event))
     else:
         job = known
@@ -63,6 +64,21 @@ def fold_site(known: BoardSite | None, event: CloudEvent) -> BoardSite:
     return site
 
 
+_Precedence = tuple[int, bool, datetime, str]
+
+
+def _precedence(event: CloudEvent) -> _Precedence:
+    """Which of two events says how a job is: of what has no number, progress, then the later."""
+    data = event.data
+    is_progress = data.event is EventKind.PROGRESS
+    return data.sequence, is_progress, event.time, data.detail or ""
+
+
+def _precedence_of(job: BoardJob) -> _Precedence:
+    is_progress = job.last_event is EventKind.PROGRESS
+    return job.sequence, is_progress, job.updated_at, job.detail or ""
+
+
 def _newest(event: CloudEvent) -> dict[str, Any]:
     """What the newest event alone decides."""
     data = event.data
@@ -97,6 +113,12 @@ def _newest(event: CloudEvent) -> dict[str, Any]:
 
 def _asked_for(job: BoardJob, data: EventData) -> BoardJob:
     """What one event alone tells, whenever it comes."""
+    if data.artifacts is not None:
+        files = tuple(
+            BoardArtifact(name=it.name, size=it.size, sha256=it.sha256)
+            for it in data.artifacts.files
+        )
+        job = replace(job, artifacts=files, artifacts_total=data.artifacts.total)
     if data.job is None:
         return job
     summary = data.job

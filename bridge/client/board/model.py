@@ -10,6 +10,33 @@ from bridge.core.user_state import UserState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoardArtifact:
+    """A file that a job has left."""
+
+    name: str
+    size: int
+    """In bytes."""
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardPoint:
+    """How far a run had come, in its own numbers."""
+
+    number: int
+    """Of the event that told it; rises within a job."""
+    attempt: int
+    restart: int
+    at: datetime
+    """When that was told; several points may have come at once."""
+    step: float
+    total: float | None
+    metrics: Mapping[str, float | None]
+    """Such as loss; None where it was no number, as NaN."""
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoardJob:
     """A job as its newest event left it. Times are aware and in UTC; None and "" are not known."""
 
@@ -17,7 +44,7 @@ class BoardJob:
     site: str
     state: UserState
     sequence: int
-    """The number of the newest event; 0 where there was only a rejection, or progress."""
+    """The number of the newest event; 0 where nothing but a rejection or progress has come yet."""
     last_event: EventKind
     updated_at: datetime
     """When the newest event happened."""
@@ -53,6 +80,11 @@ class BoardJob:
     stdout: str | None = None
     """The file on the site, as `stderr`."""
     stderr: str | None = None
+    progress: BoardPoint | None = None
+    """The newest point, of whatever run."""
+    artifacts: tuple[BoardArtifact, ...] = ()
+    """What it has left, up to 200 files."""
+    artifacts_total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

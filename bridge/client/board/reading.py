@@ -20,9 +20,11 @@ from sqlalchemy.types import TypeEngine
 from bridge.client.board import schema
 from bridge.client.board.cursor import Place
 from bridge.client.board.model import JobFilter, JobSort
+from bridge.client.board.rows import NEWEST
 
 _STORED: dict[type, TypeEngine[Any]] = {int: BigInteger(), str: Text()}
 _JOBS = schema.jobs.c
+_NEWEST = schema.latest_points.c
 _TALLIES = schema.tallies.c
 
 
@@ -37,7 +39,7 @@ def page_of_jobs(
 ) -> Select[Any]:
     """The jobs of a page, and one more where there are more."""
     column = _JOBS[sort.value]
-    found = select(schema.jobs).where(*_conditions(wanted))
+    found = jobs_with_progress().where(*_conditions(wanted))
     if after is not None:
         place = tuple_(column, _JOBS.job_id)
         last = tuple_(literal(after.value, _STORED[type(after.value)]), literal(after.job_id))
@@ -45,6 +47,32 @@ def page_of_jobs(
     order = [it.desc() if is_descending else it.asc() for it in (column, _JOBS.job_id)]
     found = found.order_by(*order).limit(size + 1)
     return found.offset(offset) if offset else found
+
+
+def jobs_with_progress() -> Select[Any]:
+    """Rows of `jobs`, each with its newest point."""
+    newest = [it.label(f"{NEWEST}{it.name}") for it in _NEWEST if it.name != "job_id"]
+    joined = schema.jobs.outerjoin(schema.latest_points, _NEWEST.job_id == _JOBS.job_id)
+    return select(schema.jobs, *newest).select_from(joined)
+
+
+def points_of(job_id: str, *, after: int, every: int) -> Select[Any]:
+    """A job's points that were told after an event with this number; one of so many, the last."""
+    points = schema.points
+    place = func.row_number().over(order_by=(points.c.number.desc(), points.c.position.desc()))
+    numbered = (
+        select(points, place.label("place"))
+        .where(points.c.job_id == job_id, points.c.number > after)
+        .subquery()
+    )
+    kept = (numbered.c.place - 1) % every == 0
+    return select(numbered).where(kept).order_by(numbered.c.number, numbered.c.position)
+
+
+def number_of_points(job_id: str, *, after: int) -> Select[Any]:
+    """How many these are in all."""
+    points = schema.points.c
+    return select(func.count()).where(points.job_id == job_id, points.number > after)
 
 
 def number_of_jobs(wanted: JobFilter) -> Select[Any]:

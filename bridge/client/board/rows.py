@@ -1,28 +1,48 @@
 """Between the board's data and its tables' rows."""
 
 import json
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import Row, Table
 
 from bridge.client.board import schema
-from bridge.client.board.model import BoardAttempt, BoardJob, BoardSite
+from bridge.client.board.model import (
+    BoardArtifact,
+    BoardAttempt,
+    BoardJob,
+    BoardPoint,
+    BoardSite,
+)
 from bridge.core.lifecycle import EventKind, Phase
 from bridge.core.user_state import UserState
 from bridge.wire.event import CloudEvent
 
+NEWEST = "newest_"
+"""What the names of a joined row of `latest_points` begin with."""
+
 
 def job_row(job: BoardJob) -> dict[str, Any]:
     """A row of `jobs`."""
-    return {**_row(schema.jobs, job), "request": json.dumps(job.request)}
+    return {
+        **_row(schema.jobs, job),
+        "request": json.dumps(job.request),
+        "artifacts": json.dumps([[it.name, it.size, it.sha256] for it in job.artifacts]),
+    }
 
 
 def job_from(row: Row[Any]) -> BoardJob:
-    """The job in a row of `jobs`."""
+    """The job in a row of `jobs`, with its newest point where `latest_points` was joined to it."""
     values = dict(row._mapping)  # noqa: SLF001  # the documented name
+    newest = {
+        name.removeprefix(NEWEST): values.pop(name)
+        for name in tuple(values)
+        if name.startswith(NEWEST)
+    }
     request = json.loads(values.pop("request"))
     phase = values.pop("phase")
+    artifacts = json.loads(values.pop("artifacts"))
     return BoardJob(
         **{
             **values,
@@ -32,6 +52,10 @@ def job_from(row: Row[Any]) -> BoardJob:
         phase=phase and Phase(phase),
         request=request,
         labels=request.get("labels", {}),
+        artifacts=tuple(
+            BoardArtifact(name=name, size=size, sha256=sha256) for name, size, sha256 in artifacts
+        ),
+        progress=_point(newest) if newest.get("number") is not None else None,
     )
 
 
@@ -64,6 +88,40 @@ def site_from(row: Row[Any]) -> BoardSite:
     """The site in a row of `sites`."""
     values = dict(row._mapping)  # noqa: SLF001
     return BoardSite(**{**values, "is_reachable": bool(values["is_reachable"])})
+
+
+def point_rows(event: CloudEvent) -> list[dict[str, Any]]:
+    """The rows of `points`."""
+    progress = event.data.progress
+    if progress is None:
+        return []
+    return [
+        {
+            "job_id": event.data.job_id,
+            "number": progress.number,
+            "position": position,
+            "attempt": event.data.attempt or 1,
+            "restart": event.data.restart or 0,
+            "at": event.time,
+            "step": float(it.step),
+            "total": None if it.total is None else float(it.total),
+            "metrics": json.dumps(it.metrics),
+            "message": None if it.message is None else _clean(it.message),
+        }
+        for position, it in enumerate(progress.points)
+    ]
+
+
+def point_from(row: Row[Any]) -> BoardPoint:
+    """The point in a row of `points`."""
+    return _point(dict(row._mapping))  # noqa: SLF001
+
+
+def _point(values: Mapping[str, Any]) -> BoardPoint:
+    names = ("number", "attempt", "restart", "at", "step", "total", "message")
+    return BoardPoint(
+        **{name: values[name] for name in names}, metrics=json.loads(values["metrics"])
+    )
 
 
 def event_row(event: CloudEvent) -> dict[str, Any]:

@@ -1,8 +1,19 @@
 """The board's tables: what was told, and what pages need of it at once."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.engine import Dialect
 
 VERSION = 1
@@ -36,6 +47,18 @@ class Moment(TypeDecorator[datetime]):
         """Out of it."""
         del dialect
         return _EPOCH + value * _MICROSECOND if value else None
+
+
+def _point_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("attempt", Integer, nullable=False),
+        Column("restart", Integer, nullable=False),
+        Column("at", Moment, nullable=False),
+        Column("step", Double, nullable=False),
+        Column("total", Double),
+        Column("metrics", Text, nullable=False),
+        Column("message", Text),
+    )
 
 
 metadata = MetaData()
@@ -98,6 +121,8 @@ jobs = Table(
     Column("signal", Integer),
     Column("stdout", Text),
     Column("stderr", Text),
+    Column("artifacts", Text, nullable=False),
+    Column("artifacts_total", Integer, nullable=False),
     # One for each order of a page, and one for each condition in the usual order.
     Index("bridge_jobs_accepted_at", "accepted_at", "job_id"),
     Index("bridge_jobs_updated_at", "updated_at", "job_id"),
@@ -108,6 +133,23 @@ jobs = Table(
     Index("bridge_jobs_site", "site", "accepted_at", "job_id"),
     Index("bridge_jobs_user", "user", "accepted_at", "job_id"),
     Index("bridge_jobs_kind", "kind", "accepted_at", "job_id"),
+)
+
+points = Table(
+    "bridge_points",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    *_point_columns(),
+)
+
+latest_points = Table(
+    "bridge_latest_points",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    *_point_columns(),
 )
 
 labels = Table(
@@ -157,5 +199,5 @@ sites = Table(
     Column("changed_at", Moment, nullable=False),
 )
 
-DRAWN = (jobs, labels, tallies, attempts, sites)
+DRAWN = (jobs, labels, tallies, attempts)
 """What can be made anew from the events."""

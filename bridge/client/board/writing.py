@@ -1,15 +1,17 @@
 """Statements that write what events tell. All within the caller's transaction."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from bridge.client.board import rows, schema
+from bridge.client.board.batches import batches, load, save
 from bridge.client.board.fold import fold_attempt, fold_job, fold_site
 from bridge.client.board.model import BoardJob
+from bridge.client.board.progress import fresh_progress
 from bridge.core.user_state import OVER
 from bridge.wire.event import CloudEvent
 
@@ -17,18 +19,26 @@ Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Tally = tuple[str, str, str, str]
 
-_AT_ONCE = 500
-"""How many values a statement names; databases bound that."""
+_OF_JOBS = (
+    schema.events,
+    schema.points,
+    schema.latest_points,
+    schema.labels,
+    schema.attempts,
+    schema.jobs,
+)
 
 
 def write_events(connection: Connection, events: Sequence[CloudEvent]) -> int:
     """Record the events that are not there yet, and what they change; how many these were."""
-    fresh = _fresh(connection, events)
+    fresh = _fresh(connection, [it for it in events if it.data.progress is None])
+    progress = fresh_progress(connection, [it for it in events if it.data.progress is not None])
     if fresh:
         connection.execute(insert(schema.events), [rows.event_row(it) for it in fresh])
-        draw(connection, fresh)
+    if fresh or progress:
+        draw(connection, [*fresh, *progress])
         tell_pages(connection)
-    return len(fresh)
+    return len(fresh) + len(progress)
 
 
 def tell_pages(connection: Connection) -> None:
@@ -54,8 +64,8 @@ def delete_jobs(connection: Connection, *, over_before: datetime, limit: int) ->
         .limit(limit)
     )
     gone = [rows.job_from(it) for it in old]
-    for ids in _batches([it.job_id for it in gone]):
-        for table in (schema.events, schema.labels, schema.attempts, schema.jobs):
+    for ids in batches([it.job_id for it in gone]):
+        for table in _OF_JOBS:
             connection.execute(delete(table).where(table.c.job_id.in_(ids)))
     _count(connection, {}, {it.job_id: it for it in gone})
     if gone:
@@ -72,7 +82,7 @@ def delete_notices(connection: Connection, *, before: datetime) -> None:
 def _fresh(connection: Connection, events: Sequence[CloudEvent]) -> list[CloudEvent]:
     by_id = {it.id: it for it in events}
     column = schema.events.c.event_id
-    for ids in _batches(list(by_id)):
+    for ids in batches(list(by_id)):
         for known in connection.scalars(select(column).where(column.in_(ids))):
             del by_id[known]
     return list(by_id.values())
@@ -80,12 +90,12 @@ def _fresh(connection: Connection, events: Sequence[CloudEvent]) -> list[CloudEv
 
 def _draw_jobs(connection: Connection, events: Sequence[CloudEvent]) -> None:
     ids = {it.data.job_id for it in events if it.data.job_id is not None}
-    known = _load(
+    known = load(
         connection, schema.jobs, "job_id", ids, read=rows.job_from, key_of=lambda it: it.job_id
     )
     jobs = _folded(known, events, lambda it: it.data.job_id, fold_job)
     changed = {key: it for key, it in jobs.items() if it is not known.get(key)}
-    _save(connection, schema.jobs, known, {key: rows.job_row(it) for key, it in changed.items()})
+    save(connection, schema.jobs, known, {key: rows.job_row(it) for key, it in changed.items()})
     labelled = [it for it in changed.values() if it.labels]
     fresh = [it for it in labelled if not (it.job_id in known and known[it.job_id].labels)]
     if label_rows := [row for it in fresh for row in rows.label_rows(it)]:
@@ -95,7 +105,7 @@ def _draw_jobs(connection: Connection, events: Sequence[CloudEvent]) -> None:
 
 def _draw_attempts(connection: Connection, events: Sequence[CloudEvent]) -> None:
     ids = {it.data.job_id for it in events if it.data.job_id is not None}
-    known = _load(
+    known = load(
         connection,
         schema.attempts,
         "job_id",
@@ -110,17 +120,17 @@ def _draw_attempts(connection: Connection, events: Sequence[CloudEvent]) -> None
         fold_attempt,
     )
     changed = {key: rows.attempt_row(it) for key, it in runs.items() if it is not known.get(key)}
-    _save(connection, schema.attempts, known, changed)
+    save(connection, schema.attempts, known, changed)
 
 
 def _draw_sites(connection: Connection, events: Sequence[CloudEvent]) -> None:
     names = {it.data.site for it in events}
-    known = _load(
+    known = load(
         connection, schema.sites, "name", names, read=rows.site_from, key_of=lambda it: it.name
     )
     sites = _folded(known, events, lambda it: it.data.site, fold_site)
     changed = {key: rows.site_row(it) for key, it in sites.items() if it != known.get(key)}
-    _save(connection, schema.sites, known, changed)
+    save(connection, schema.sites, known, changed)
 
 
 def _folded(
@@ -138,46 +148,6 @@ def _folded(
         if item is not None:
             folded[key] = item
     return folded
-
-
-def _load(
-    connection: Connection,
-    table: Table,
-    column: str,
-    values: Collection[str],
-    *,
-    read: Callable[[Row[Any]], Item],
-    key_of: Callable[[Item], Key],
-) -> dict[Key, Item]:
-    found = {}
-    for some in _batches(sorted(values)):
-        for row in connection.execute(select(table).where(table.c[column].in_(some))):
-            item = read(row)
-            found[key_of(item)] = item
-    return found
-
-
-def _save(
-    connection: Connection,
-    table: Table,
-    known: Mapping[Key, object],
-    changed: Mapping[Key, Mapping[str, Any]],
-) -> None:
-    """Insert what is new and update what is not."""
-    new = [it for key, it in changed.items() if key not in known]
-    if new:
-        connection.execute(insert(table), new)
-    old = [
-        {**it, **{f"old_{column.name}": it[column.name] for column in table.primary_key}}
-        for key, it in changed.items()
-        if key in known
-    ]
-    if old:
-        is_it = and_(*(it == bindparam(f"old_{it.name}") for it in table.primary_key))
-        values: dict[str, Any] = {
-            it.name: bindparam(it.name) for it in table.c if not it.primary_key
-        }
-        connection.execute(update(table).where(is_it).values(values), old)
 
 
 def _count(
@@ -208,7 +178,3 @@ def _count(
 def _tally(job: BoardJob) -> Tally:
     row = rows.job_row(job)
     return row["site"], row["user"], row["kind"], row["state"]
-
-
-def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

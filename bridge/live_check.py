@@ -28,7 +28,10 @@ def look(settings: SiteSettings) -> Iterator[Finding]:
 
     Nothing is left behind, and no job is submitted.
     """
-    yield from examine_broker(settings.broker, settings.site.name)
+    rules = settings.mlexchange
+    yield from examine_broker(
+        settings.broker, settings.site.name, front_ends=None if rules is None else rules.queues
+    )
     yield from examine_journal(settings.journal)
     subject = "site" if settings.scheduler.access is None else "login"
     clock = SystemClock()

@@ -181,3 +181,14 @@ def test_commands_that_are_not_there_are_told(check: Check) -> None:
         "remedy: say where Slurm's commands are in scheduler.environment"
         in (told["command sbatch"])
     )
+
+
+def test_the_queues_of_front_ends_and_the_way_of_replies_are_looked_at(check: Check) -> None:
+    def understand(configuration: Configuration) -> None:
+        queue = f"{configuration['site']['name']}.ml_tasks"
+        configuration["mlexchange"] = {"queues": [queue]}
+
+    done = check(understand)
+    assert wrong(done) == {}
+    assert "replies can be sent" in done.stdout
+    assert "ml_tasks is not there yet; the bridge makes it" in done.stdout

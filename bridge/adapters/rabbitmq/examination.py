@@ -1,7 +1,7 @@
 """Looks whether the broker can be used as a site's file says, and leaves nothing there."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -19,10 +19,17 @@ _NOT_FOUND = 404
 _CONNECT = "broker"
 _RIGHTS = "broker rights"
 _OBJECTS = "broker queues"
+_FRONT_ENDS = "front ends"
 
 
-def examine_broker(settings: BrokerSettings, site: str) -> Iterator[Finding]:
-    """Connect, try every right that the bridge needs, and compare what is there already."""
+def examine_broker(
+    settings: BrokerSettings, site: str, *, front_ends: Sequence[str] | None = None
+) -> Iterator[Finding]:
+    """Connect, try every right that the bridge needs, and compare what is there already.
+
+    `front_ends` are queues of their own from which it takes jobs; where they are not None, it also
+    sends replies.
+    """
     quieten()
     try:
         parameters = connection_parameters(settings, name=f"{settings.namespace} {site} check")
@@ -47,6 +54,9 @@ def examine_broker(settings: BrokerSettings, site: str) -> Iterator[Finding]:
         )
         yield _rights(connection, settings)
         yield from _objects(connection, settings, site)
+        if front_ends is not None:
+            yield _replies(connection, settings)
+            yield from _queues_of_front_ends(connection, front_ends)
     except (AMQPError, OSError) as error:
         yield wrong(_CONNECT, explain(error, settings).words, "look into RabbitMQ's log")
     finally:
@@ -104,6 +114,48 @@ def _objects(
         yield note(_OBJECTS, f"not there yet: {', '.join(missing)}; the bridge makes them")
     elif not other:
         yield ok(_OBJECTS, f"all are there, {settings.jobs_queue(site)} too")
+
+
+def _replies(connection: pika.BlockingConnection, settings: BrokerSettings) -> Finding:
+    """Replies go through the default exchange, a right of its own (RabbitMQ: Access Control)."""
+    name = f"{settings.namespace}.check-{secrets.token_hex(8)}"
+    try:
+        channel = connection.channel()
+        channel.queue_declare(name, exclusive=True, auto_delete=True)
+        channel.confirm_delivery()
+        channel.basic_publish("", name, b"")
+        channel.queue_delete(name)
+        channel.close()
+    except ChannelClosedByBroker as error:
+        return wrong(
+            _FRONT_ENDS,
+            f"replies cannot be sent: {error.reply_code} {error.reply_text}",
+            f"let {settings.user} write to amq\\.default: see docs/mlexchange.md",
+        )
+    return ok(_FRONT_ENDS, "replies can be sent")
+
+
+def _queues_of_front_ends(
+    connection: pika.BlockingConnection, names: Sequence[str]
+) -> Iterator[Finding]:
+    for name in names:
+        queue = Queue(name=name, durable=True)
+        try:
+            _declare(connection.channel(), queue, only_look=True)
+        except ChannelClosedByBroker as error:
+            if error.reply_code == _NOT_FOUND:
+                yield note(_FRONT_ENDS, f"{name} is not there yet; the bridge makes it")
+            else:
+                words = f"{name}: {error.reply_code} {error.reply_text}"
+                yield wrong(_FRONT_ENDS, words, "let the bridge's user read and configure it")
+            continue
+        try:
+            _declare(connection.channel(), queue, only_look=False)
+        except ChannelClosedByBroker as error:
+            words = f"{name} is used as it is: {error.reply_code} {error.reply_text}"
+            yield note(_FRONT_ENDS, words)
+        else:
+            yield ok(_FRONT_ENDS, f"{name} is there")
 
 
 def _declare(channel: BlockingChannel, item: Exchange | Queue, *, only_look: bool) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from slurm_site import eventually
@@ -33,11 +34,16 @@ def login_node(testbed: Testbed) -> SshSettings:
 
 
 def scheduler_over(
-    connection: SshConnection, testbed: Testbed, *, path: str | None = None
+    connection: SshConnection,
+    testbed: Testbed,
+    *,
+    path: str | None = None,
+    settings: SchedulerSettings | None = None,
 ) -> SlurmCommandLine:
     """Slurm's commands through it, found in the testbed's PATH or in another one."""
     variables = (("SLURM_CONF", str(testbed.slurm_conf)), ("PATH", path or testbed.path))
-    return SlurmCommandLine(SshRunner(connection), SchedulerSettings(environment=variables))
+    settings = replace(settings or SchedulerSettings(), environment=variables)
+    return SlurmCommandLine(SshRunner(connection), settings)
 
 
 @contextmanager

@@ -3,15 +3,13 @@
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 import pytest
-from pyslurm_site import through_pyslurm
-from slurm_site import a_script, a_tag, command_line, eventually, in_queue
-from ssh_site import connected, login_node, scheduler_over
+from slurm_site import a_script, a_tag, eventually, in_queue
+from slurm_ways import WAYS, scheduler_by
 from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
@@ -107,31 +105,24 @@ class RealSite(LiveSite):
 
 
 WITHOUT_SLURM = ("in memory", "local processes")
-REAL = ("on this machine", "over SSH", "through pyslurm")
 
 
 @pytest.fixture(
-    params=[*WITHOUT_SLURM, *(pytest.param(it, marks=pytest.mark.testbed) for it in REAL)]
+    params=[*WITHOUT_SLURM, *(pytest.param(it, marks=pytest.mark.testbed) for it in WAYS)]
 )
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     if request.param == "in memory":
         yield SiteInMemory()
         return
     if request.param == "local processes":
-        scheduler = LocalProcesses(tmp_path / "jobs", SystemClock(), at_once=2)
-        local = LiveSite(scheduler, (socket.gethostname(),))
+        processes = LocalProcesses(tmp_path / "jobs", SystemClock(), at_once=2)
+        local = LiveSite(processes, (socket.gethostname(),))
         yield local
         cancel_all(local)
         return
     testbed: Testbed = request.getfixturevalue("testbed")
-    with ExitStack() as stack:
-        if request.param == "over SSH":
-            connection = stack.enter_context(connected(login_node(testbed)))
-            real = RealSite(testbed, scheduler_over(connection, testbed))
-        elif request.param == "through pyslurm":
-            real = RealSite(testbed, stack.enter_context(through_pyslurm(testbed)))
-        else:
-            real = RealSite(testbed, command_line(testbed))
+    with scheduler_by(request.param, testbed) as scheduler:
+        real = RealSite(testbed, scheduler)
         yield real
         cancel_all(real)
 

@@ -62,7 +62,7 @@ def away(testbed: Testbed, part: str) -> Iterator[None]:
         ("--partition=nowhere", "Invalid partition name specified"),
         ("--qos=unheard-of", "Invalid qos specification"),
         ("--time=99-00:00:00", "Requested time limit is invalid"),
-        ("--cpus-per-task=9999", "Requested node configuration is not available"),
+        ("--cpus-per-task=9999", "More processors requested than permitted"),
         ("--mem=9999G", "Requested node configuration is not available"),
         ("--constraint=gold", "Invalid feature specification"),
         ("--array=1-99999", "Invalid job array specification"),

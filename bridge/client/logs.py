@@ -24,7 +24,7 @@ from bridge.wire.question import LONGEST_RANGE
 log = structlog.get_logger()
 
 _LEASE = timedelta(seconds=60)
-_ASK_AGAIN = timedelta(seconds=20)
+_ASK_AGAIN = timedelta(seconds=10)
 _TAKE = timedelta(seconds=0.5)
 _AT_ONCE = 50
 
@@ -95,13 +95,15 @@ class LogFollower:
             if self._is_due():
                 yield from self._renew()
 
-    def _begin(self) -> None:
+    def _begin(self) -> Mapping[OutputStream, int]:
+        """Ask the bridge to tell what comes; from which bytes on it does."""
         # The queue is there before the bridge begins to tell, so that nothing falls in between.
         if not self._listener.wait_until_listening(self._patience):
             why = "; ".join(self._listener.problems) or "no answer in time"
             raise UnavailableError(f"not connected to the broker: {why}")
-        self._asker.follow(self._site, self._job_id, lease=_LEASE)
+        told = self._asker.follow(self._site, self._job_id, lease=_LEASE)
         self._asked_at = time.monotonic()
+        return {"stdout": told.stdout, "stderr": told.stderr}
 
     def _is_due(self) -> bool:
         asked = self._asked_at
@@ -110,9 +112,8 @@ class LogFollower:
     def _renew(self) -> Iterator[LogChunk]:
         """Ask the bridge to go on, and for what was written while it did not tell us."""
         try:
-            self._begin()
-            for stream in STREAMS:
-                yield from self._missed(stream, None)
+            for stream, told in self._begin().items():
+                yield from self._missed(stream, told)
         except UnavailableError as error:
             log.warning("not_followed", site=self._site, job=self._job_id, words=str(error))
             self._asked_at = time.monotonic()

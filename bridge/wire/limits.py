@@ -34,6 +34,7 @@ class ProfileData(_Model):
     qos: str | None = Field(description="which one its jobs have")
     account: str | None = Field(description="which one its jobs run on")
     constraint: str | None = Field(description="what its jobs' nodes have")
+    gpu_types: list[str] | None = Field(description="instead of the site's; null leaves those")
     limits: LimitsData = Field(description="besides those of the site")
 
 
@@ -55,6 +56,15 @@ class FolderData(_Model):
     read_only: bool = Field(description="whether they may do so for reading only")
 
 
+class SecretData(_Model):
+    """A secret of the site, which only its jobs see."""
+
+    reference: str = Field(description="what a job's `secrets` call it")
+    users: list[str] = Field(
+        description="patterns as in fnmatch(3) of whose jobs may have it; none for everybody's"
+    )
+
+
 class SiteLimits(_Model):
     """What a site allows. The site's own checks decide; this is to bound a form by."""
 
@@ -67,6 +77,11 @@ class SiteLimits(_Model):
     qos: list[str] = Field(description="that a job may choose besides the default")
     accounts: list[str] = Field(description="that a job may choose besides the default")
     constraints: list[str] = Field(description="that a job may choose besides the default")
+    gpu_types: list[str] = Field(description="that a job may choose for `resources.gpu_type`")
+    priorities: tuple[int, int] = Field(
+        description="the lowest and the highest that a job may wish"
+    )
+    secrets: list[SecretData] = Field(description="that jobs may have in their environment")
     profiles: list[ProfileData] = Field(description="in the order in which they are tried")
     most_attempts: int = Field(description="how often a failing job may be tried in all")
 
@@ -91,6 +106,9 @@ def limits_of(site: Site) -> SiteLimits:
         qos=list(choices.qos),
         accounts=list(choices.accounts),
         constraints=list(choices.constraints),
+        gpu_types=list(choices.gpu_types),
+        priorities=(choices.lowest_priority, choices.highest_priority),
+        secrets=[SecretData(reference=it.reference, users=list(it.users)) for it in site.secrets],
         profiles=[_profile(it) for it in site.profiles],
         most_attempts=site.most_attempts,
     )
@@ -109,6 +127,7 @@ def _profile(profile: Profile) -> ProfileData:
         qos=profile.qos,
         account=profile.account,
         constraint=profile.constraint,
+        gpu_types=None if profile.gpu_types is None else list(profile.gpu_types),
         limits=_limits(profile.limits),
     )
 

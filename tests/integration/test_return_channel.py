@@ -10,6 +10,7 @@ import pytest
 from site_bridge import OpenBridge, SiteBridge
 from testbed import CHECKOUT, Testbed
 
+from bridge.adapters.rabbitmq import Outgoing, Publisher
 from bridge.client import Asker, LogFollower, NoAnswerError, NoBridgeError
 from bridge.wire.answer import Fault
 
@@ -137,3 +138,47 @@ def test_the_loss_of_a_real_training_falls_before_ones_eyes_over_a_kill_of_the_b
     with Asker(site_bridge.settings.broker, patience=PATIENCE) as ask:
         model = ask.artifact(site_bridge.name, job_id, "model.pickle")
     assert (len(model.data), model.sha256) == (artifacts.files[0].size, artifacts.files[0].sha256)
+
+
+def test_output_is_followed_without_a_gap_over_a_kill_of_the_bridge(
+    site_bridge: SiteBridge,
+) -> None:
+    writes = "i=0; while [ $i -lt 60 ]; do echo line $i; i=$((i+1)); sleep 0.1; done"
+    job_id = site_bridge.submit(site_bridge.job("sh", "-c", writes))
+    site_bridge.wait_for(job_id, {"started"})
+    got, is_killed = b"", False
+    broker = site_bridge.settings.broker
+    with LogFollower(broker, site_bridge.name, job_id, patience=PATIENCE) as follower:
+        for chunk in follower.chunks(quiet=PATIENCE):
+            assert (chunk.stream, chunk.start) == ("stdout", len(got))
+            got += chunk.data
+            if not is_killed and b"line 5\n" in got:
+                site_bridge.kill()
+                site_bridge.start()
+                is_killed = True
+    assert is_killed
+    assert got == b"".join(b"line %d\n" % it for it in range(60))
+
+
+def test_questions_that_nobody_waits_for_hurt_nobody(site_bridge: SiteBridge) -> None:
+    """Nor do those that would have the bridge write where it should not."""
+    broker, job_id = site_bridge.settings.broker, site_bridge.run("true")
+    deaf = [
+        Outgoing(
+            exchange=broker.questions_exchange,
+            routing_key=site_bridge.name,
+            body=json.dumps({"verb": verb, "job_id": job_id}).encode(),
+            message_id="",
+            content_type="application/json",
+            reply_to=reply_to,
+        )
+        for verb in ("logs", "events", "limits")
+        for reply_to in (None, "gone", broker.jobs_queue(site_bridge.name), "x" * 255)
+    ]
+    with Publisher(broker) as publisher:
+        publisher.send(deaf * 50)
+    with Asker(broker, patience=PATIENCE) as ask:
+        assert ask.logs(site_bridge.name, job_id).data == b""
+    site_bridge.run("true")
+    assert "Traceback" not in site_bridge.logged()
+    assert {str(it.data.event) for it in site_bridge.events(None)} == set()

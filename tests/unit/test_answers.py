@@ -11,7 +11,7 @@ from unit.house import House, job_id, message
 
 from bridge.core.errors import InvalidRequestError
 from bridge.core.job import JobId, SlurmId
-from bridge.core.site import Limits, Profile
+from bridge.core.site import Choices, Limits, Profile, Secret
 from bridge.flows.answer import MOST_WAITING, Answers
 from bridge.flows.answer_files import FileAnswers
 from bridge.flows.presence import PresenceTeller
@@ -78,8 +78,11 @@ class Site:
         return number
 
     def work(self) -> None:
+        before = len(self.channel.answers)
         self.answers.answer_some()
-        self.answers.answer_of_files()
+        if len(self.channel.answers) == before:
+            # What was asked lies with the files; nobody waits where nothing does.
+            self.answers.answer_of_files()
 
     def answer(self, **question: object) -> Answer:
         number = self.ask(json.dumps(question).encode())
@@ -112,6 +115,7 @@ def test_the_limits_are_those_of_the_sites_file(site: Site) -> None:
     assert limits.defaults.walltime_seconds == 3600
     assert limits.limits.gpus is None
     assert limits.profiles == []
+    assert (limits.gpu_types, limits.priorities, limits.secrets) == ([], (0, 0), [])
 
 
 def test_the_limits_of_profiles_are_told_with_them() -> None:
@@ -119,6 +123,7 @@ def test_the_limits_of_profiles_are_told_with_them() -> None:
     gpu = Profile(
         name="gpu",
         partition="gpu",
+        gpu_types=("a100",),
         limits=Limits(
             gpus=4, walltime=timedelta(days=1), min_walltime=timedelta(hours=2), memory_mib=1024
         ),
@@ -130,11 +135,17 @@ def test_the_limits_of_profiles_are_told_with_them() -> None:
         containers=house.site.containers,
         defaults=house.site.defaults,
         profiles=(gpu,),
+        choices=Choices(gpu_types=("a40", "a100"), lowest_priority=-5),
+        secrets=(Secret(reference="tiled", file="/secrets/tiled", users=("ada",)),),
     )
     limits = Site(house).answer(verb="limits").limits
     assert limits is not None
+    assert (limits.gpu_types, limits.priorities) == (["a40", "a100"], (-5, 0))
+    assert [(it.reference, it.users) for it in limits.secrets] == [("tiled", ["ada"])]
+    assert "/secrets/tiled" not in limits.model_dump_json()
     (profile,) = limits.profiles
     assert (profile.name, profile.partition, profile.qos) == ("gpu", "gpu", None)
+    assert profile.gpu_types == ["a100"]
     assert (profile.limits.gpus, profile.limits.memory_mib) == (4, 1024)
     assert profile.limits.walltime_seconds == 86_400
     assert profile.limits.min_walltime_seconds == 7_200

@@ -14,7 +14,7 @@ from typing import Self
 import structlog
 
 from bridge.adapters.rabbitmq import PassingListener
-from bridge.client.ask import Asker
+from bridge.client.ask import Asker, NoAnswerError
 from bridge.core.errors import InvalidRequestError, UnavailableError
 from bridge.core.follow import STREAMS, OutputStream
 from bridge.core.settings import BrokerSettings
@@ -114,7 +114,7 @@ class LogFollower:
         try:
             for stream, told in self._begin().items():
                 yield from self._missed(stream, told)
-        except UnavailableError as error:
+        except (UnavailableError, NoAnswerError) as error:
             log.warning("not_followed", site=self._site, job=self._job_id, words=str(error))
             self._asked_at = time.monotonic()
 
@@ -129,7 +129,7 @@ class LogFollower:
         stream = message.stream
         try:
             yield from self._missed(stream, message.offset)
-        except UnavailableError as error:
+        except (UnavailableError, NoAnswerError) as error:
             # What this message says is then asked for, too, and its end is told again.
             log.warning("not_caught_up", site=self._site, job=self._job_id, words=str(error))
             self._asked_at = None

@@ -9,6 +9,7 @@ from bridge.core.policy import may_reply
 from bridge.core.site import Site
 from bridge.ports import Delivery
 from bridge.wire.event import Message
+from bridge.wire.job_fields import short_string
 from bridge.wire.json_text import read_json
 from bridge.wire.mlexchange import Origin, Setting, Translated, translate
 from bridge.wire.reply import encode_refusal
@@ -75,13 +76,15 @@ class MlexchangeMessages:
             data = read_json(delivery.body)
         except InvalidRequestError:
             data = None
-        queue = delivery.reply_to
+        queue, run = delivery.reply_to, delivery.correlation_id
+        if not (_can_be_sent(queue) and _can_be_sent(run)):
+            return None
         if queue is None or _is_ours(data) or not may_reply(queue, self._site):
             return None
         job_type = data.get("job_type") if isinstance(data, dict) else None
         reply_to = ReplyTo(
             queue=queue,
-            correlation_id=delivery.correlation_id,
+            correlation_id=run,
             job_type=job_type if isinstance(job_type, str) else "",
         )
         return encode_refusal(reply_to, problems, site=self._site.name, body=delivery.body)
@@ -99,6 +102,15 @@ class MlexchangeMessages:
 
 def _is_ours(data: object) -> bool:
     return isinstance(data, dict) and "version" in data
+
+
+def _can_be_sent(text: str | None) -> bool:
+    """Whether a reply can bear it: what is not UTF-8 came to us as a longer text."""
+    try:
+        short_string(text or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _only_id(jobs: Sequence[Translated]) -> str | None:

@@ -30,6 +30,13 @@ def without_nul(text: str) -> str:
     return text
 
 
+def short_string(text: str) -> str:
+    """The text, as a property of a message may hold it (AMQP 0-9-1, shortstr). Or ValueError."""
+    if len(text.encode()) > LONGEST_SHORT_STRING:
+        raise ValueError(f"at most {LONGEST_SHORT_STRING} bytes are accepted")
+    return text
+
+
 def _absolute_path(text: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise ValueError("control characters are not accepted in a path")
@@ -38,6 +45,8 @@ def _absolute_path(text: str) -> str:
     return str(PurePosixPath("/" + text.lstrip("/")))
 
 
+LONGEST_SHORT_STRING = 255
+"""In bytes."""
 _SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
 _PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -60,6 +69,7 @@ NO_OTHER_NAMES: JsonDict = {"additionalProperties": False}
 """For the JSON schema of named values: what does not fit the pattern of their names is no name."""
 
 Text = Annotated[str, AfterValidator(without_nul)]
+ShortText = Annotated[Text, Field(max_length=LONGEST_SHORT_STRING), AfterValidator(short_string)]
 AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]
 SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
 ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]

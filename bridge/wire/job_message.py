@@ -27,6 +27,7 @@ from bridge.wire.job_fields import (
     ProfileName,
     RetryableReason,
     SecretReference,
+    ShortText,
     SlurmWord,
     Text,
     checked_by,
@@ -135,10 +136,10 @@ def _as_dependency(value: object) -> object:
 class ReplyToMessage(_Model):
     """Who waits for one reply when the job is over, besides those who listen to events."""
 
-    queue: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
+    queue: Annotated[ShortText, Field(min_length=1)] = Field(
         description="one of those to which the site sends replies"
     )
-    correlation_id: Annotated[Text, Field(max_length=255)] | None = Field(
+    correlation_id: ShortText | None = Field(
         default=None, description="the reply bears it in its properties"
     )
     job_type: Annotated[str, Field(max_length=1000)] = Field(

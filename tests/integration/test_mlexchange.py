@@ -226,7 +226,7 @@ def test_digits_are_learned_and_read_by_a_chain_of_the_compute_api(
 def test_a_first_step_that_fails_ends_the_others_and_the_front_end_is_told(
     understanding: Callable[..., SiteBridge],
 ) -> None:
-    bridge = understanding(start_in=None)
+    bridge = understanding(start_in=None, on_jobs_queue=True)
     step = {"image_name": "registry/busybox", "image_tag": "1", "command": "exit 3 #", "params": {}}
     with front_end_of(bridge) as front_end:
         run = front_end.send({"flow_type": "podman", "params_list": [step, step]})
@@ -236,6 +236,12 @@ def test_a_first_step_that_fails_ends_the_others_and_the_front_end_is_told(
     assert reply["reason"] == f"it waited for the job {first}, which has failed"
     bridge.wait_for(second, {"failed"})
     assert bridge.last(second).data.slurm_id is None
+    # The site's own queue takes them too; there nobody waits for a reply.
+    bridge.send(json.dumps({"flow_type": "podman", "params_list": [step]}).encode(), "a message")
+    told = bridge.everything
+    bridge.wait_until(
+        lambda: sum(it.data.event == "accepted" for it in told()) == 3, "a third job is accepted"
+    )
 
 
 def test_digits_are_learned_and_read_by_a_chain_of_a_workflow(

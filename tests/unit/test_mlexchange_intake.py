@@ -194,6 +194,17 @@ def test_a_queue_that_the_site_does_not_reply_to_gets_nothing(house: House, inta
     assert house.replies() == []
 
 
+@pytest.mark.parametrize("changed", ["reply_to", "correlation_id"])
+def test_what_no_reply_can_bear_is_refused_without_one(
+    changed: str, house: House, intake: Intake
+) -> None:
+    properties = {"reply_to": "results"} | {changed: "\u00fc" * 128}
+    assert intake.receive([sent(house, broker_task(), **properties)]) == (Settlement.DEAD_LETTER,)
+    (rejection,) = house.rejections()
+    assert "at most 255 bytes are accepted" in str(rejection["detail"])
+    assert house.replies() == []
+
+
 def test_messages_of_our_own_are_taken_beside_them(house: House, intake: Intake) -> None:
     assert intake.receive([sent(house, own_message())]) == (Settlement.ACK,)
     refused = sent(house, own_message(2, image="elsewhere"), reply_to="results")

@@ -12,6 +12,7 @@ from bridge.core.settings import BrokerSettings
 from bridge.wire.event import Message
 
 if TYPE_CHECKING:
+    from bridge.adapters.rabbitmq.events import Sender
     from bridge.ports import EventSink
 
 SETTINGS = BrokerSettings(host="localhost", port=5672, virtual_host="/", user="u", password="p")
@@ -19,6 +20,13 @@ MESSAGES = tuple(
     Message(event_id=f"job/{number}", routing_key="vaughan.started", body=b"{}")
     for number in range(4)
 )
+
+
+class Silent:
+    """A connection on which nothing goes out."""
+
+    def send(self, messages: Sequence[Outgoing]) -> tuple[Confirmation, ...]:
+        raise UnavailableError(f"not connected to the broker: {len(messages)} messages")
 
 
 class Answering:
@@ -78,6 +86,28 @@ def test_a_reply_whose_queue_is_gone_counts_as_told_and_is_warned_of() -> None:
     (told,) = logs
     assert (told["event"], told["queue"]) == ("reply_unroutable", "results")
     assert sink.unroutable == 0
+
+
+def test_events_and_replies_have_ways_of_their_own_and_are_answered_in_their_order() -> None:
+    events = Answering(Confirmation.REFUSED, Confirmation.CONFIRMED)
+    replies = Answering(Confirmation.CONFIRMED)
+    sink = RabbitEventSink(SETTINGS, events, replies=replies)
+    assert sink.publish([MESSAGES[0], REPLY, MESSAGES[1]]) == (False, True, True)
+    assert [it.message_id for it in events.sent] == ["job/0", "job/1"]
+    assert [it.message_id for it in replies.sent] == ["reply/job"]
+
+
+@pytest.mark.parametrize("way", [Silent(), Answering(Confirmation.UNKNOWN)])
+def test_what_keeps_replies_from_going_out_keeps_no_event(way: "Sender") -> None:
+    sink = RabbitEventSink(SETTINGS, Answering(Confirmation.CONFIRMED), replies=way)
+    assert sink.publish([REPLY, MESSAGES[0]]) == (False, True)
+
+
+def test_events_that_cannot_go_out_are_an_outage_whatever_becomes_of_replies() -> None:
+    sink = RabbitEventSink(SETTINGS, Silent(), replies=Answering(Confirmation.CONFIRMED))
+    with pytest.raises(UnavailableError):
+        sink.publish([MESSAGES[0], REPLY])
+    assert sink.publish([REPLY]) == (True,)
 
 
 def test_only_what_the_broker_has_seen_counts_as_told() -> None:

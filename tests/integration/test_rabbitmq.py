@@ -19,6 +19,7 @@ from testbed import Testbed
 from bridge.adapters.rabbitmq import (
     Confirmation,
     Consumer,
+    FrontEndConsumer,
     Listener,
     Outgoing,
     Publisher,
@@ -27,7 +28,7 @@ from bridge.adapters.rabbitmq import (
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
-from bridge.ports import Delivery, Settlement
+from bridge.ports import Delivery, DeliverySource, Settlement
 from bridge.wire.event import Message
 
 SITE = "vaughan"
@@ -74,7 +75,7 @@ def send_jobs(settings: BrokerSettings, numbers: Sequence[int]) -> None:
     assert set(answers) == {Confirmation.CONFIRMED}
 
 
-def take_all(consumer: Consumer, count: int) -> list[Delivery]:
+def take_all(consumer: DeliverySource, count: int) -> list[Delivery]:
     """So many deliveries; pytest's time limit ends the wait for those that do not come."""
     taken: list[Delivery] = []
     while len(taken) < count:
@@ -506,3 +507,60 @@ def test_nothing_is_left_behind_after_close(
     assert not [it for it in threading.enumerate() if it.name.startswith(settings.namespace)]
     assert until(lambda: not management.connections(f"{settings.namespace} {SITE} consumer"))
     assert until(lambda: not management.connections("to be closed"))
+
+
+def reply_to(queue: str) -> Message:
+    return Message(
+        event_id="reply/job-1",
+        routing_key=f"{SITE}.reply",
+        body=b'{"job_status": "complete"}',
+        reply_to=queue,
+        correlation_id="run-7",
+    )
+
+
+def test_replies_that_may_not_be_sent_hold_up_no_event(
+    settings: BrokerSettings, management: Management
+) -> None:
+    name, password = f"test-{token_hex(4)}", token_hex(16)
+    theirs = replace(settings, user=name, password=password)
+    own = rf"^{settings.namespace}\..*$"
+    with (
+        management.user(name, password, configure=own, write=own, read=own),
+        Publisher(theirs) as publisher,
+        Publisher(theirs) as replies,
+    ):
+        sink = RabbitEventSink(settings, publisher, replies=replies)
+        for event in events(2):
+            assert sink.publish([reply_to(f"{settings.namespace}.results"), event]) == (False, True)
+
+
+def test_the_queues_of_front_ends_need_no_more_than_the_documented_permissions(
+    settings: BrokerSettings, management: Management
+) -> None:
+    name, password = f"test-{token_hex(4)}", token_hex(16)
+    theirs = replace(settings, user=name, password=password)
+    own, tasks = rf"{settings.namespace}\..*", f"ml_tasks_{token_hex(4)}"
+    results = f"{settings.namespace}.results"
+    management.declare_classic_queue(results)
+    try:
+        with (
+            management.user(
+                name,
+                password,
+                configure=rf"^({own}|{tasks})$",
+                write=rf"^({own}|amq\.default)$",
+                read=rf"^({own}|{tasks})$",
+            ),
+            Publisher(theirs) as publisher,
+            FrontEndConsumer(theirs, tasks) as consumer,
+        ):
+            assert consumer.wait_until_consuming(SOON)
+            sink = RabbitEventSink(settings, publisher)
+            assert sink.publish([reply_to(results), reply_to(tasks)]) == (True, True)
+            (delivery,) = take_all(consumer, 1)
+            assert delivery.correlation_id == "run-7"
+            consumer.settle(acks([delivery]))
+        assert management.get(results) == [b'{"job_status": "complete"}']
+    finally:
+        management.delete_queue(tasks)

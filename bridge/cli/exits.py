@@ -6,10 +6,9 @@ from contextlib import contextmanager
 import click
 
 from bridge.core.errors import (
+    BridgeError,
     ConfigurationError,
     InvalidRequestError,
-    SupersededError,
-    UnavailableError,
 )
 
 OK = 0
@@ -26,8 +25,8 @@ Exit codes:
   1  the watched job failed, was cancelled or was rejected
   2  the command line is wrong
   3  a file is wrong: the site's YAML or the job
-  4  the broker or the journal cannot be reached, no bridge serves the site, or `run` ended because
-     another daemon has taken its journal over
+  4  the broker or the journal cannot be reached, no bridge serves the site or it has no answer, or
+     `run` ended because another daemon has taken its journal over
   5  `run` was stopped while a command of Slurm still hung; nothing is lost by that
   6  `check --live` found something wrong
 """
@@ -48,5 +47,15 @@ def user_errors() -> Iterator[None]:
         yield
     except (ConfigurationError, InvalidRequestError) as error:
         raise _BadFile("\n".join(map(str, error.problems))) from error
-    except (UnavailableError, SupersededError) as error:
+    except BridgeError as error:  # also where a bridge has no answer
         raise _Unavailable(str(error)) from error
+
+
+@contextmanager
+def missing_extra(name: str) -> Iterator[None]:
+    """What a command lacks that was not installed is told with the way to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        words = f"{error.name} is not installed; it comes with hpc-batch-bridge[{name}]"
+        raise click.UsageError(words) from error

@@ -6,10 +6,15 @@ from bridge import __version__
 from bridge.cli import exits
 from bridge.cli.cancel import cancel
 from bridge.cli.check import check
+from bridge.cli.completion import completion
+from bridge.cli.dead import dead
+from bridge.cli.jobs import jobs
 from bridge.cli.journal import journal
+from bridge.cli.output import logs
 from bridge.cli.render import render
 from bridge.cli.run import run
 from bridge.cli.schema import schema
+from bridge.cli.sites import sites
 from bridge.cli.submit import submit
 from bridge.cli.watch import watch
 
@@ -24,5 +29,8 @@ def main() -> None:
     """
 
 
-for command in (run, submit, watch, cancel, render, check, schema, journal):
+for command in (
+    *(run, submit, watch, cancel, jobs, logs, sites, dead),
+    *(render, check, schema, journal, completion),
+):
     main.add_command(command)

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from bridge.cli.table import bar, printable
 from bridge.core.lifecycle import EventKind
 from bridge.wire.event import CloudEvent, EventData
+from bridge.wire.returned import ProgressData
 
 _COLOURS = {
     EventKind.ACCEPTED: "cyan",
@@ -31,7 +33,7 @@ def line(event: CloudEvent) -> str:
     time = event.time.astimezone().strftime("%H:%M:%S")
     job = data.job_id or "-"
     details = "  ".join(_details(data))
-    return _printable(f"{time}  {data.site}  {job}  {data.event:<9}  {details}".rstrip())
+    return printable(f"{time}  {data.site}  {job}  {data.event:<9}  {details}".rstrip())
 
 
 def _details(data: EventData) -> Iterator[str]:
@@ -45,16 +47,30 @@ def _details(data: EventData) -> Iterator[str]:
         yield f"attempt {data.attempt}"
     if data.restart:
         yield f"restart {data.restart}"
+    yield from _outcome(data)
+
+
+def _outcome(data: EventData) -> Iterator[str]:
     if data.exit_code is not None:
         yield f"exit code {data.exit_code}"
     if data.signal is not None:
         yield f"signal {data.signal}"
     if data.reason is not None:
         yield f"reason {data.reason}"
+    if data.progress is not None:
+        yield from _progress(data.progress)
+    if data.artifacts is not None and data.artifacts.total:
+        yield f"{data.artifacts.total} artifacts"
     if data.detail:
         yield data.detail
 
 
-def _printable(text: str) -> str:
-    """The text without what a terminal would obey."""
-    return "".join(it if it.isprintable() else "\N{REPLACEMENT CHARACTER}" for it in text)
+def _progress(progress: ProgressData) -> Iterator[str]:
+    if not progress.points:
+        return
+    point = progress.points[-1]
+    yield bar(point.step, point.total)
+    for name, value in point.metrics.items():
+        yield f"{name} {'-' if value is None else format(value, '.4g')}"
+    if point.message:
+        yield point.message

@@ -10,6 +10,9 @@ import click
 from bridge.cli import exits
 from bridge.cli.options import broker_and_site, broker_option, patience_option
 
+_LINE_ABOVE = "\x1b[1A\x1b[2K"
+"""What a terminal writes next takes the place of the line before (ECMA-48: CUU, EL)."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -55,11 +58,15 @@ def show_until_over(events: "Iterable[CloudEvent]", *, as_json: bool) -> int:
     from bridge.cli.terminal import colour, line
     from bridge.core.lifecycle import EventKind
 
-    last = None
+    last, before = None, None
     for event in events:
-        last = event.data.event
+        progress = event.data.job_id if event.data.event is EventKind.PROGRESS else None
         if as_json:
             click.echo(event.model_dump_json())
         else:
-            click.secho(line(event), fg=colour(last))
+            is_redrawn = progress is not None and progress == before and sys.stdout.isatty()
+            click.secho(
+                (_LINE_ABOVE if is_redrawn else "") + line(event), fg=colour(event.data.event)
+            )
+        last, before = event.data.event, progress
     return exits.OK if last is EventKind.FINISHED else exits.JOB_DID_NOT_FINISH

@@ -173,3 +173,41 @@ def test_python_m_bridge_is_the_same_command(testbed: Testbed) -> None:
         for command in ([str(testbed.bridge_command)], [str(python), "-m", "bridge"])
     ]
     assert answers[0] == answers[1]
+
+
+def test_a_refused_message_is_shown_and_sent_once_more_and_never_lost(
+    site_bridge: SiteBridge,
+) -> None:
+    def dead() -> list[dict[str, object]]:
+        done = hpc_bridge(site_bridge, "dead", "list", site_bridge.site_file, "--json")
+        assert done.returncode == 0
+        return [json.loads(it) for it in done.stdout.splitlines()]
+
+    body = json.dumps(site_bridge.job("true", color="red")).encode()
+    site_bridge.send(body, "of-the-sender")
+    site_bridge.wait_until(lambda: len(dead()) == 1, "it is among the dead letters")
+    (letter,) = dead()
+    assert (letter["message_id"], letter["bytes"]) == ("of-the-sender", len(body))
+    assert "color: unknown field" in str(letter["why"])
+    number = str(letter["number"])[:6]
+    done = hpc_bridge(site_bridge, "dead", "show", site_bridge.site_file, number, "--body")
+    assert done.stdout.encode() == body
+    done = hpc_bridge(site_bridge, "dead", "replay", site_bridge.site_file, number)
+    assert (done.returncode, done.stdout.split()) == (0, [letter["number"]])
+    # The site still does not take it, and says so again.
+    site_bridge.wait_until(lambda: len(dead()) == 1, "it is among the dead letters again")
+    assert hpc_bridge(site_bridge, "dead", "show", site_bridge.site_file, "none").returncode == 3
+
+
+def test_jobs_sites_and_logs_are_shown_to_people(site_bridge: SiteBridge) -> None:
+    job_id = site_bridge.run("echo", "hello", name="greeting")
+    done = hpc_bridge(site_bridge, "jobs", site_bridge.site_file)
+    assert done.returncode == 0
+    assert job_id in done.stdout
+    assert "complete" in done.stdout
+    assert "greeting" in done.stdout
+    done = hpc_bridge(site_bridge, "sites", site_bridge.site_file, "--json")
+    assert json.loads(done.stdout)["site"] == site_bridge.name
+    for follow in ([], ["-f"]):
+        done = hpc_bridge(site_bridge, "logs", site_bridge.site_file, job_id, *follow)
+        assert (done.returncode, done.stdout) == (0, "hello\n")

@@ -1,6 +1,7 @@
 """What stateless pages read: the jobs, their runs, events and sites, in one small database."""
 
 from bridge.client.board.board import ALL_JOBS, LARGEST_PAGE, Board
+from bridge.client.board.catch_up import read_history
 from bridge.client.board.keeper import BoardKeeper
 from bridge.client.board.model import (
     BoardArtifact,
@@ -29,4 +30,5 @@ __all__ = [
     "JobPage",
     "JobSort",
     "UserState",
+    "read_history",
 ]

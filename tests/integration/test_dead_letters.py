@@ -1,4 +1,4 @@
-"""Dead letters on the testbed's RabbitMQ: looked at without a loss, sent once more with a confirm."""
+"""Dead letters on the testbed's RabbitMQ: looked at without a loss, sent once more."""
 
 from collections.abc import Iterator
 from datetime import timedelta

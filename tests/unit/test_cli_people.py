@@ -102,7 +102,7 @@ def test_a_shell_is_told_how_to_complete(shell: str) -> None:
 
 
 def test_a_table_is_aligned_and_obeys_nobody() -> None:
-    rows = [("longer", "x"), (Cell("s\x1b[2J"), "y")]
+    rows: list[tuple[Cell | str, str]] = [("longer", "x"), (Cell("s\x1b[2J"), "y")]
     heading, first, second = map(click.unstyle, table(("a", "bb"), rows))
     assert heading == "A       BB"
     assert first == "longer  x"

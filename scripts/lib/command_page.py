@@ -20,8 +20,8 @@ events, a script. All else, errors too, goes to standard error. Errors that a pe
 told in one message, without a traceback.
 
 **Which broker?** `submit`, `watch`, `cancel`, `jobs`, `logs`, `sites` and `dead` take it from a
-site's YAML, wherever one is named. A front end that has none names the site and gives the broker's address in
-`HPC_BRIDGE_BROKER_URL` (or `--broker`, which others on the machine can see):
+site's YAML, wherever one is named. A front end that has none names the site and gives the broker's
+address in `HPC_BRIDGE_BROKER_URL` (or `--broker`, which others on the machine can see):
 
 ```sh
 export HPC_BRIDGE_BROKER_URL=amqps://ada:secret@rabbitmq.example.org/science

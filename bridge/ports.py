@@ -200,7 +200,7 @@ class IntakeJournal(Protocol):
         ...
 
     def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
-        """Those of these ids that jobs in phase BLOCKED wait for."""
+        """Those of these ids that jobs in phase BLOCKED, or in phase ARRAY, wait for."""
         ...
 
     def jobs(self, job_ids: Iterable[JobId]) -> tuple[Job, ...]:
@@ -215,6 +215,8 @@ class Change:
     job: Job
     """As it is after the step; its revision is one more than what the journal must hold."""
     messages: tuple[Message, ...]
+    tasks: tuple[Acceptance, ...] = ()
+    """New jobs that this step makes, of a sweep that was divided: recorded with it, or not."""
 
 
 class LifecycleJournal(Protocol):
@@ -250,19 +252,20 @@ class LifecycleJournal(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What a job that waits for others has yet to be told."""
+    """What a job that waits for others, or for its own tasks, has yet to be told."""
 
     job_id: JobId
     """The one that waits."""
     dependency: JobId
-    ending: Ending
+    ending: Ending | None
+    """None: it has started, and is the first of a sweep's tasks to do so."""
 
 
 class DependencyJournal(Protocol):
     """Where jobs wait for others: whoever records a job's end also records this news of it."""
 
     def news(self, limit: int, *, unknown_before: datetime) -> tuple[News, ...]:
-        """What jobs in phase BLOCKED have yet to be told of those that they wait for.
+        """What jobs in phase BLOCKED or ARRAY have yet to be told of those that they wait for.
 
         Told again until the job no longer waits for that one. A job whose id nobody has sent since
         `unknown_before` is UNKNOWN.

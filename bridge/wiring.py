@@ -34,7 +34,7 @@ from bridge.core.errors import (
     Problem,
     UnavailableError,
 )
-from bridge.core.job import JobId, JobSpec
+from bridge.core.job import JobId, JobSpec, SweepTask
 from bridge.core.lifecycle import Job
 from bridge.core.placement import limits_for
 from bridge.core.policy import within_budget
@@ -83,10 +83,11 @@ from bridge.ports import (
     Runner,
     Scheduler,
 )
-from bridge.script import job_files, mounts_files, refusals, script_name
+from bridge.script import job_files, mounts_files, refusals, script_name, sweep_files
 from bridge.wire.mlexchange import Setting
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
+from bridge.wire.sweep import task_requests
 from bridge.worker import Worker
 
 log = structlog.get_logger()
@@ -416,6 +417,7 @@ class _Flows:
                 settle_time=settings.scheduler.settle_time,
                 parallel=parallel,
                 at_once=settings.scheduler.parallel_submissions,
+                takes_arrays=settings.scheduler.kind is not SchedulerKind.LOCAL,
             ),
             watch=Watch(
                 scheduler=world.scheduler,
@@ -505,11 +507,22 @@ class _Flows:
         policy = policy_for(spec.retry, self.settings.retry)
         limits = limits_for(spec.resources, self.settings.site)
         resources = grown(spec.resources, job, policy, limits)
-        spec = replace(spec, resources=resources)
+        spec = replace(spec, resources=resources, task=_task_of(job))
         if self.settings.scheduler.access is None:
             refuse_escapes(spec, self.settings.site)
+        if job.tasks:
+            return self._prepare_sweep(spec, request)
         files = job_files(spec, self.settings, job.attempt, request=request)
         return Prepared(script=files[script_name(job.attempt)], files=files)
+
+    def _prepare_sweep(self, spec: JobSpec, request: bytes) -> Prepared:
+        tasks: dict[JobId, dict[str, str]] = {}
+        for index, body in enumerate(task_requests(request)):
+            task = SweepTask(sweep=spec.job_id, index=index)
+            own = replace(read_job(body, site=self.settings.site.name), task=task)
+            tasks[own.job_id] = job_files(own, self.settings, 1, request=body)
+        files = sweep_files(spec, tasks, self.settings, request=request)
+        return Prepared(script=files[script_name(1)], files=files, tasks=tasks)
 
     def _retry_policy(self, job_id: JobId) -> RetryPolicy:
         request = self.world.journal.request(job_id)
@@ -527,6 +540,12 @@ class _Flows:
             self.world.folders.create(job.job_id, {"outcome.json": write_outcome(job)})
         except UnavailableError as error:
             log.warning("outcome_not_noted", job=job.job_id, words=str(error))
+
+
+def _task_of(job: Job) -> SweepTask | None:
+    if job.sweep is None or job.task_index is None:
+        return None
+    return SweepTask(sweep=job.sweep, index=job.task_index)
 
 
 def rebuild_journal(settings: SiteSettings) -> Findings:

@@ -11,6 +11,7 @@ from bridge.core.facts import (
     CancelRequested,
     Claimed,
     DependencyEnded,
+    Divided,
     EndMark,
     Fact,
     HindranceMark,
@@ -21,6 +22,7 @@ from bridge.core.facts import (
     StartMark,
     SubmissionBegun,
     Submitted,
+    TaskStarted,
 )
 from bridge.core.failure import FailureReason
 from bridge.core.job import Dependency, JobId
@@ -28,17 +30,24 @@ from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.marked import marked
 from bridge.core.moves import end, move, tell
 from bridge.core.sighted import absent, present, seen
+from bridge.core.sweep import divide, task_started
 
 _NAMES: dict[type, str] = {
     Submitted: "submitted",
     Refused: "refused",
     NotSubmitted: "not submitted",
+    Divided: "divided",
 }
 
 
-def accept(job_id: JobId, at: datetime, depends_on: Sequence[Dependency] = ()) -> Step:
-    """The first step of every job; those of `depends_on` must end before it is submitted."""
-    job = Job(job_id=job_id, accepted_at=at, revision=0)
+def accept(
+    job_id: JobId, at: datetime, depends_on: Sequence[Dependency] = (), *, tasks: int = 0
+) -> Step:
+    """The first step of every job; those of `depends_on` must end before it is submitted.
+
+    A sweep has `tasks`, which are jobs of their own once it is submitted.
+    """
+    job = Job(job_id=job_id, accepted_at=at, revision=0, tasks=tasks)
     return (
         tell(job, EventKind.ACCEPTED, at)
         .then(lambda it: block(it, at, depends_on))
@@ -64,15 +73,15 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
     match fact:
         case SubmissionBegun():
             return move(job, Phase.SUBMITTING, submitting_since=fact.at, not_before=None)
-        case Submitted() | Refused() | NotSubmitted() if not _may_be_on_its_way(job):
+        case Submitted() | Divided() | Refused() | NotSubmitted() if not _may_be_on_its_way(job):
             return Step(job=job, anomaly=f"{job.phase} -> {_NAMES[type(fact)]}")
-        case Submitted() | Claimed():
+        case Submitted() | Divided() | Claimed():
             return _identified(job, fact)
         case Refused():
             return end(job, Phase.FAILED, fact.at, reason=FailureReason.REFUSED, detail=fact.words)
         case NotSubmitted():
             return _not_submitted(job, fact)
-        case CancelRequested() | DependencyEnded():
+        case CancelRequested() | DependencyEnded() | TaskStarted():
             return _decided_elsewhere(job, fact)
         case Seen():
             return seen(job, fact)
@@ -84,18 +93,22 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
 
 
 def _may_be_on_its_way(job: Job) -> bool:
-    return job.slurm_id is None and job.phase is not Phase.BLOCKED
+    return job.slurm_id is None and job.phase not in (Phase.BLOCKED, Phase.ARRAY)
 
 
 def _next_revision(job: Job) -> Job:
     return replace(job, revision=job.revision + 1)
 
 
-def _identified(job: Job, fact: Submitted | Claimed) -> Step:
-    return _submitted(job, fact) if isinstance(fact, Submitted) else _claimed(job, fact)
+def _identified(job: Job, fact: Submitted | Divided | Claimed) -> Step:
+    if isinstance(fact, Claimed):
+        return _claimed(job, fact)
+    return divide(job, fact) if job.tasks else _submitted(job, fact)
 
 
-def _submitted(job: Job, fact: Submitted) -> Step:
+def _submitted(job: Job, fact: Submitted | Divided) -> Step:
+    if isinstance(fact, Divided):
+        return Step(job=job, anomaly=f"{job.phase} -> divided, and it has no tasks")
     return move(job, Phase.QUEUED, slurm_id=fact.slurm_id, submitted_at=fact.at).then(
         lambda it: tell(it, EventKind.QUEUED, fact.at)
     )
@@ -123,8 +136,10 @@ def _not_submitted(job: Job, fact: NotSubmitted) -> Step:
     return step.then(lambda it: _cancelled_here(it, fact.at))
 
 
-def _decided_elsewhere(job: Job, fact: CancelRequested | DependencyEnded) -> Step:
-    return _cancel(job, fact) if isinstance(fact, CancelRequested) else freed(job, fact)
+def _decided_elsewhere(job: Job, fact: CancelRequested | DependencyEnded | TaskStarted) -> Step:
+    if isinstance(fact, CancelRequested):
+        return _cancel(job, fact)
+    return freed(job, fact) if isinstance(fact, DependencyEnded) else task_started(job, fact)
 
 
 def _cancel(job: Job, fact: CancelRequested) -> Step:

@@ -72,7 +72,7 @@ def _of_the_job(job: Job) -> Iterator[str]:
         yield f"it is {job.phase}, and has the Slurm id {job.slurm_id} already"
     if job.phase is Phase.BLOCKED and not job.waits_for:
         yield "it is blocked, and waits for no other job"
-    if job.phase is not Phase.BLOCKED and job.waits_for:
+    if job.phase not in (Phase.BLOCKED, Phase.ARRAY) and job.waits_for:
         yield f"it is {job.phase}, and waits for the job {job.waits_for[0].job_id}"
     if job.phase is Phase.SUBMITTING and job.submitting_since is None:
         yield "it is submitting, and since when is not known"

@@ -10,6 +10,7 @@ from bridge.core.failure import FailureReason
 from bridge.core.job import Condition, Dependency, JobId
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.moves import end, move, tell
+from bridge.core.sweep import task_ended
 
 PENDING_REASON = "Dependency"
 """Slurm's own word, squeue(1); here it is the bridge that holds the job."""
@@ -47,6 +48,8 @@ def blocked(job: Job, dependencies: Sequence[Dependency]) -> Job:
 
 def freed(job: Job, fact: DependencyEnded) -> Step:
     """What the end of another job makes of one that may wait for it."""
+    if job.phase is Phase.ARRAY:
+        return task_ended(job, fact)
     ended = next((it for it in job.waits_for if it.job_id == fact.job_id), None)
     if ended is None:
         return Step(job=job)

@@ -98,6 +98,20 @@ class DependencyEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Divided:
+    """The job's tasks are jobs of their own now, and not in Slurm yet."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted:
+    """One of the job's tasks has started."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Slurm answered a question about the job."""
 
@@ -169,6 +183,8 @@ Fact = (
     | NotSubmitted
     | CancelRequested
     | DependencyEnded
+    | Divided
+    | TaskStarted
     | Seen
     | Absent
     | ScriptMark

@@ -20,6 +20,8 @@ class FailureReason(StrEnum):
     LOST = "lost"
     DEPENDENCY = "dependency"
     """It waited for another job, and that one did not end as it should."""
+    TASKS = "tasks"
+    """Of a sweep: not all of its tasks have finished."""
 
 
 class Hindrance(StrEnum):

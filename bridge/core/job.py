@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from itertools import takewhile
 from typing import Literal, NewType
+from uuid import UUID, uuid5
 
 from bridge.core.failure import FailureReason
 
@@ -17,6 +18,8 @@ SlurmId = NewType("SlurmId", str)
 
 SubmissionTag = NewType("SubmissionTag", str)
 # The Slurm job name: the one free text that both squeue and sacct always keep.
+
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class JobKind(StrEnum):
@@ -148,6 +151,24 @@ class ReplyTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """One job that becomes many, each with parameters of its own."""
+
+    tasks: int
+    at_once: int | None = None
+    """How many of them may run at the same time; None is as many as there is room for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepTask:
+    """Which task of which sweep a job is."""
+
+    sweep: JobId
+    index: int
+    """From 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """A job that was understood: every field checked for form, none yet against a site's rules."""
 
@@ -171,6 +192,9 @@ class JobSpec:
     depends_on: tuple[Dependency, ...] = ()
     """No job twice, and never the job itself."""
     reply_to: ReplyTo | None = None
+    sweep: Sweep | None = None
+    """Where there is one, the job itself runs nothing; its tasks do."""
+    task: SweepTask | None = None
 
 
 def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:
@@ -180,13 +204,52 @@ def submission_tag(prefix: str, job_id: JobId, attempt: int) -> SubmissionTag:
 
 def read_tag(tag: SubmissionTag, prefix: str) -> tuple[JobId, int] | None:
     """The job and the attempt that the tag names; None when it is none of this prefix."""
-    match = re.fullmatch(rf"{re.escape(prefix)}-([0-9a-f-]{{36}})-([0-9]{{1,6}})", tag, re.ASCII)
+    match = re.fullmatch(rf"{re.escape(prefix)}-({_ID})-([0-9]{{1,6}})", tag, re.ASCII)
     return (JobId(match[1]), int(match[2])) if match else None
 
 
-def bears_tag_of(tag: SubmissionTag, job_id: JobId, attempt: int) -> bool:
-    """Whether the tag is that of this attempt, with whatever prefix."""
-    return tag.endswith(submission_tag("", job_id, attempt))
+def task_id(sweep: JobId, index: int) -> JobId:
+    """The id of a sweep's task: the version 5 UUID of its number, with the sweep's as namespace."""
+    return JobId(str(uuid5(UUID(sweep), str(index))))
+
+
+def bearer(tag: SubmissionTag, slurm_id: SlurmId, prefix: str) -> tuple[JobId, int] | None:
+    """The job and the attempt that this Slurm job runs; None where the tag is none of this prefix.
+
+    All tasks of an array bear the tag of their sweep: their ids tell which is which.
+    """
+    named = read_tag(tag, prefix)
+    index = array_index(slurm_id)
+    if named is None or index is None:
+        return named
+    sweep, attempt = named
+    return task_id(sweep, index), attempt
+
+
+def runs_attempt(tag: SubmissionTag, slurm_id: SlurmId, job_id: JobId, attempt: int) -> bool:
+    """Whether the Slurm job, by its tag with whatever prefix and by its id, runs this attempt."""
+    index = array_index(slurm_id)
+    if index is None:
+        return tag.endswith(submission_tag("", job_id, attempt))
+    named = re.search(rf"-({_ID})-{attempt}$", tag, re.ASCII)
+    return named is not None and task_id(JobId(named[1]), index) == job_id
+
+
+def array_id(slurm_id: SlurmId) -> SlurmId:
+    """Of a task's id such as 123_4, the array's; of any other, itself."""
+    return SlurmId(re.sub("_[0-9]+", "", slurm_id))
+
+
+def array_index(slurm_id: SlurmId) -> int | None:
+    """Of a task's id such as 123_4, the task's number; None of any other."""
+    match = re.fullmatch(r"[0-9]+_([0-9]+)(?:;.*)?", slurm_id, re.ASCII)
+    return int(match[1]) if match else None
+
+
+def task_slurm_id(array: SlurmId, index: int) -> SlurmId:
+    """How Slurm names a task of this array; squeue(1), --array."""
+    number, separator, cluster = array.partition(";")
+    return SlurmId(f"{number}_{index}{separator}{cluster}")
 
 
 def slurm_order(slurm_id: SlurmId) -> tuple[int, str]:

@@ -16,6 +16,7 @@ class Phase(StrEnum):
     BLOCKED = "blocked"
     ACCEPTED = "accepted"
     SUBMITTING = "submitting"
+    ARRAY = "array"
     QUEUED = "queued"
     HELD = "held"
     RUNNING = "running"
@@ -33,7 +34,9 @@ MOVES: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
         # FAILED: no script could be written for it.
         Phase.ACCEPTED: frozenset({Phase.SUBMITTING, Phase.FAILED, Phase.CANCELLED}),
         # Back to ACCEPTED only when it is certain that Slurm does not have the job.
-        Phase.SUBMITTING: frozenset({Phase.ACCEPTED, Phase.QUEUED, Phase.FAILED}),
+        Phase.SUBMITTING: frozenset({Phase.ACCEPTED, Phase.ARRAY, Phase.QUEUED, Phase.FAILED}),
+        # From here on its tasks are jobs of their own.
+        Phase.ARRAY: ENDS,
         # Back to ACCEPTED from here on: the attempt has failed, and another one is to follow.
         Phase.QUEUED: frozenset({Phase.ACCEPTED, Phase.HELD, Phase.RUNNING}) | ENDS,
         Phase.HELD: frozenset({Phase.ACCEPTED, Phase.QUEUED, Phase.RUNNING}) | ENDS,
@@ -88,7 +91,16 @@ class Job:
     not_before: datetime | None = None
     """When the next attempt may be submitted; None is at once."""
     waits_for: tuple[Dependency, ...] = ()
-    """The jobs that have yet to end before this one may be submitted."""
+    """The jobs that have yet to end before this one may be submitted; in ARRAY, its own tasks."""
+    tasks: int = 0
+    """Of a sweep, how many; 0 is any other job."""
+    tasks_finished: int = 0
+    tasks_failed: int = 0
+    tasks_cancelled: int = 0
+    sweep: JobId | None = None
+    """The sweep that this job is a task of."""
+    task_index: int | None = None
+    """Which one, from 0."""
     cancel_requested_at: datetime | None = None
     slurm_id: SlurmId | None = None
     submitting_since: datetime | None = None

@@ -81,6 +81,7 @@ def admission_problems(spec: JobSpec, site: Site) -> tuple[Problem, ...]:
         *_retry_problems(spec, site),
         *_checkpoint_problems(spec, site),
         *_reply_problems(spec, site),
+        *_sweep_problems(spec, site),
     )
 
 
@@ -177,6 +178,15 @@ def _reply_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
         where="reply_to.queue",
         what=f"{spec.reply_to.queue!r} gets no replies from {site.name}; accepted: {accepted}",
     )
+
+
+def _sweep_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
+    if spec.sweep is not None and spec.sweep.tasks > site.most_tasks:
+        yield Problem(
+            where="sweep",
+            what=f"{spec.sweep.tasks} tasks asked for, {site.name} allows at most "
+            f"{site.most_tasks} in one sweep",
+        )
 
 
 def _retry_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:

@@ -12,10 +12,12 @@ from bridge.core.job import (
     JobId,
     SlurmId,
     SubmissionTag,
+    SweepTask,
     slurm_order,
     submission_tag,
 )
 from bridge.core.lifecycle import Job, Phase
+from bridge.core.sweep import ends_of_tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +107,14 @@ def restore(
     tag_prefix: str,
     at: datetime,
     depends_on: Sequence[Dependency] = (),
+    tasks: int = 0,
+    task: SweepTask | None = None,
 ) -> Job:
     """The job, as a rebuilt journal starts with it at the time `at`.
 
-    Where it was never submitted, it waits again for all that it depends on.
+    Where it was never submitted, it waits again for all that it depends on. A sweep with `tasks`
+    waits again for all of those, the ones that are over too; where Slurm never had its array,
+    they are submitted one by one.
 
     It goes on where its last attempt is: with Slurm, in doubt (then submit looks for it by its tag
     before it submits), or not yet begun. One that has told its end is over.
@@ -116,7 +122,13 @@ def restore(
     Nobody knows any more how many events it has told. The next ones are numbered by the clock, in
     seconds: further on than any number before, since no job tells an event a second.
     """
-    new = Job(job_id=remains.job_id, accepted_at=remains.written_at)
+    new = Job(
+        job_id=remains.job_id,
+        accepted_at=remains.written_at,
+        tasks=tasks,
+        sweep=task.sweep if task else None,
+        task_index=task.index if task else None,
+    )
     if remains.outcome is not None:
         told = remains.outcome
         return replace(
@@ -131,6 +143,9 @@ def restore(
         return blocked(new, depends_on) if depends_on else new
     last = remains.attempts[-1]
     new = replace(new, attempt=last.attempt, submitting_since=last.begun_at)
+    if tasks:
+        divided = replace(new, phase=Phase.ARRAY, submitted_at=last.begun_at)
+        return replace(divided, waits_for=ends_of_tasks(new))
     tag = submission_tag(tag_prefix, remains.job_id, last.attempt)
     slurm_id = slurm.job_of(tag, last.claimed_by)
     if slurm_id is None:

@@ -118,6 +118,8 @@ def _afresh(job: Job, reason: FailureReason) -> Job:
         attempt=job.attempt + 1,
         not_before=job.not_before,
         timeouts=job.timeouts + (reason is FailureReason.TIMEOUT),
+        sweep=job.sweep,
+        task_index=job.task_index,
         memory_shortages=job.memory_shortages + (reason is FailureReason.OUT_OF_MEMORY),
     )
 

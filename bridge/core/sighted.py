@@ -6,6 +6,7 @@ from typing import assert_never
 
 from bridge.core.facts import Absent, Fact, Seen, Sighting
 from bridge.core.failure import FailureReason
+from bridge.core.job import SlurmId, array_index
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.moves import by_end_mark, by_hindrance, end, move, requeue, tell
 from bridge.core.outcome import failure_of
@@ -13,6 +14,8 @@ from bridge.core.pending import in_words
 from bridge.core.slurm_state import Meaning, meaning
 
 _HIGHEST_SIGNAL = 64
+_BEFORE_IT_STARTED = "cancelled before it started"
+_SOONER = 10
 
 
 def present(job: Job, fact: Fact) -> Job:
@@ -119,7 +122,7 @@ def _conclude(job: Job, fact: Seen, said: Meaning) -> Step:
     )
     if said is Meaning.CANCELLED:
         ran = job.phase is Phase.RUNNING
-        detail = "stopped while it ran" if ran else "cancelled before it started"
+        detail = "stopped while it ran" if ran else _BEFORE_IT_STARTED
         return end(job, Phase.CANCELLED, fact.at, detail=detail)
     if job.hindrance is not None and said is Meaning.FAILED:
         return by_hindrance(job, fact.at, job.hindrance)
@@ -157,6 +160,8 @@ def absent(job: Job, fact: Absent, grace: timedelta) -> Step:
         return Step(job=job, anomaly="absence told of a job that has no Slurm id")
     missing = replace(job, absent_since=job.absent_since or fact.at)
     script_has_ended = job.container_exit_code is not None or job.hindrance is not None
+    if _was_cancelled_in_its_array(missing, fact, grace):
+        return end(missing, Phase.CANCELLED, fact.at, detail=_BEFORE_IT_STARTED)
     if fact.missing_for < grace and (fact.accounting or not script_has_ended):
         return Step(job=missing)
     if job.container_exit_code is not None:
@@ -169,4 +174,18 @@ def absent(job: Job, fact: Absent, grace: timedelta) -> Step:
         fact.at,
         reason=FailureReason.LOST,
         detail="Slurm no longer knows this job, and it left no end marker",
+    )
+
+
+def _was_cancelled_in_its_array(job: Job, fact: Absent, grace: timedelta) -> bool:
+    """Whether it is gone since we had it cancelled.
+
+    Slurm forgets a task that is cancelled while it waits in its array: neither squeue nor sacct
+    lists it any more (seen with 22.05).
+    """
+    return (
+        job.cancel_requested_at is not None
+        and job.phase is not Phase.RUNNING
+        and array_index(job.slurm_id or SlurmId("")) is not None
+        and fact.missing_for >= grace / _SOONER
     )

@@ -181,6 +181,8 @@ class Site:
     secrets: tuple[Secret, ...] = ()
     reply_queues: tuple[str, ...] = ()
     """Patterns as in fnmatch(3) of the queues that jobs may have a reply sent to."""
+    most_tasks: int = 1000
+    """How many tasks a sweep may have: Slurm's MaxArraySize, 1001 unless it is set, less one."""
     most_attempts: int = 5
     """How often a failing job may be tried in all."""
     setup: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ _BY_PHASE: Mapping[Phase, UserState] = MappingProxyType(
         Phase.BLOCKED: UserState.QUEUED,
         Phase.ACCEPTED: UserState.QUEUED,
         Phase.SUBMITTING: UserState.QUEUED,
+        Phase.ARRAY: UserState.QUEUED,
         Phase.QUEUED: UserState.QUEUED,
         Phase.HELD: UserState.QUEUED,
         Phase.RUNNING: UserState.RUNNING,
@@ -48,4 +49,6 @@ def user_state(kind: EventKind, phase: Phase | None, *, has_started: bool) -> Us
         return UserState.FAILED
     if phase is Phase.CANCELLED:
         return UserState.TERMINATED if has_started else UserState.CANCELLED
+    if phase is Phase.ARRAY and has_started:
+        return UserState.RUNNING
     return UserState.QUEUED if phase is None else _BY_PHASE[phase]

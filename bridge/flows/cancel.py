@@ -7,7 +7,8 @@ import structlog
 
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.facts import CancelRequested
-from bridge.core.job import JobId, SlurmId
+from bridge.core.job import JobId, SlurmId, array_id
+from bridge.core.lifecycle import Job, Phase
 from bridge.core.site import Site
 from bridge.flows.record import Recorder
 from bridge.ports import (
@@ -76,7 +77,7 @@ class Cancellation:
         asked for again until its state says that it has ended. Raises UnavailableError.
         """
         now = self._clock.uptime()
-        wanted = {it.slurm_id: it.job_id for it in self._cancels.cancelling() if it.slurm_id}
+        wanted = self._in_slurm(self._cancels.cancelling())
         self._asked = {it: at for it, at in self._asked.items() if it in wanted}
         for slurm_id, job_id in wanted.items():
             if now - self._asked.get(slurm_id, now - _ASK_AGAIN) < _ASK_AGAIN:
@@ -85,6 +86,19 @@ class Cancellation:
             self._scheduler.cancel(slurm_id)
             self._asked[slurm_id] = now
         return _ASK_AGAIN
+
+    def _in_slurm(self, jobs: Sequence[Job]) -> dict[SlurmId, JobId]:
+        """What Slurm is to cancel: for all tasks of a sweep that is to end, their array once."""
+        known = self._jobs.jobs({it.sweep for it in jobs if it.sweep is not None})
+        ending = {it.job_id: it.slurm_id for it in known if it.cancel_requested_at is not None}
+        wanted: dict[SlurmId, JobId] = {}
+        for it in jobs:
+            array = ending.get(it.sweep) if it.sweep is not None else None
+            if array is not None and it.slurm_id is not None and array_id(it.slurm_id) == array:
+                wanted[array] = it.sweep or it.job_id
+            elif it.slurm_id is not None:
+                wanted[it.slurm_id] = it.job_id
+        return wanted
 
     def _receive(self, delivery: Delivery) -> Settlement:
         try:
@@ -101,11 +115,16 @@ class Cancellation:
 
     def _request(self, job_ids: Iterable[JobId]) -> bool:
         """Whether any of the jobs is on record."""
-        known = jobs = self._jobs.jobs(job_ids)
+        wanted = tuple(job_ids)
+        known = jobs = self._jobs.jobs(wanted)
         fact = CancelRequested(at=self._clock.now())
         while jobs:
             stale = self._recorder.tell((it, fact) for it in jobs).stale
             jobs = self._jobs.jobs(stale)
+        # Read anew: tasks that came to be since have the wish from their sweep.
+        divided = [it for it in self._jobs.jobs(wanted) if it.phase is Phase.ARRAY]
+        if tasks := [task.job_id for it in divided for task in it.waits_for]:
+            self._request(tasks)
         return bool(known)
 
     def _reject(self, body: bytes, job_id: str | None, problems: tuple[Problem, ...]) -> None:

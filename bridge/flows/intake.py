@@ -123,7 +123,9 @@ class Intake:
         return replace(first, siblings=tuple(others)) if others else first
 
     def _acceptance(self, job: Understood) -> Acceptance:
-        step = accept(job.spec.job_id, self._clock.now(), job.spec.depends_on)
+        spec = job.spec
+        tasks = spec.sweep.tasks if spec.sweep else 0
+        step = accept(spec.job_id, self._clock.now(), spec.depends_on, tasks=tasks)
         return Acceptance(
             job=step.job,
             request=job.request,

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
 from bridge.core.facts import ScriptMark, Sighting
-from bridge.core.job import JobId, submission_tag
+from bridge.core.job import JobId, JobSpec, SweepTask, bearer, submission_tag, task_id
 from bridge.core.lifecycle import Phase
 from bridge.core.policy import admission_problems
 from bridge.core.restore import JobRemains, SlurmAnswers, restore
@@ -74,6 +74,8 @@ def search(*, site: Site, remains: Remains, scheduler: Scheduler, clock: Clock) 
         else:
             found.append(it)
     slurm = SlurmAnswers(tuple(_ask(found, site, scheduler)))
+    specs = {it.job_id: read_job(it.request, site=site.name) for it in found}
+    tasks = _tasks(specs.values())
     at = clock.now()
     restored = (
         Acceptance(
@@ -82,7 +84,9 @@ def search(*, site: Site, remains: Remains, scheduler: Scheduler, clock: Clock) 
                 slurm,
                 tag_prefix=site.tag_prefix,
                 at=at,
-                depends_on=read_job(it.request, site=site.name).depends_on,
+                depends_on=specs[it.job_id].depends_on,
+                tasks=_count(specs[it.job_id]),
+                task=tasks.get(it.job_id),
             ),
             request=it.request,
             fingerprint=fingerprint(it.request),
@@ -117,6 +121,19 @@ def fill(
     journal.admit(findings.restored)
 
 
+def _count(spec: JobSpec) -> int:
+    return spec.sweep.tasks if spec.sweep else 0
+
+
+def _tasks(specs: Iterable[JobSpec]) -> Mapping[JobId, SweepTask]:
+    """The tasks of these sweeps, by their ids."""
+    return {
+        task_id(it.job_id, index): SweepTask(sweep=it.job_id, index=index)
+        for it in specs
+        for index in range(_count(it))
+    }
+
+
 def _objection(remains: JobRemains, site: Site) -> str | None:
     """Why this job is not to be trusted. Its folder lies open to its own container."""
     try:
@@ -134,7 +151,7 @@ def _ask(found: Sequence[JobRemains], site: Site, scheduler: Scheduler) -> Itera
     open_jobs = [it for it in found if it.outcome is None and it.attempts]
     if not open_jobs:
         return
-    queue = scheduler.queue()
+    queue = [_by_its_own_tag(it, site) for it in scheduler.queue()]
     yield from queue
     tags = {it.tag for it in queue}
     left = [
@@ -145,4 +162,14 @@ def _ask(found: Sequence[JobRemains], site: Site, scheduler: Scheduler) -> Itera
     claims = [it.claim for it in left if it.claim is not None]
     if claims:
         since = min(it.attempts[-1].begun_at for it in left) - _CLOCKS_DIFFER_BY
-        yield from scheduler.accounting(claims, since=since) or ()
+        for it in scheduler.accounting(claims, since=since) or ():
+            yield _by_its_own_tag(it, site)
+
+
+def _by_its_own_tag(sighting: Sighting, site: Site) -> Sighting:
+    """A task of an array bears its sweep's tag; here, the one that it would have on its own."""
+    ours = bearer(sighting.tag, sighting.slurm_id, site.tag_prefix)
+    if ours is None:
+        return sighting
+    job_id, attempt = ours
+    return replace(sighting, tag=submission_tag(site.tag_prefix, job_id, attempt))

@@ -14,7 +14,8 @@ from bridge.core.job import JobId
 from bridge.core.lifecycle import Event, Job, Phase, Step
 from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import Site
-from bridge.ports import Change, LifecycleJournal
+from bridge.flows.divide import divide
+from bridge.ports import Acceptance, Change, LifecycleJournal
 from bridge.wire.event import Message, encode
 from bridge.wire.returned import ArtifactsData, artifacts_data
 
@@ -88,7 +89,7 @@ class Recorder:
         steps = [it for job, pairs in by_job for it in self._steps(job, [it[1] for it in pairs])]
         ended = [it.run for it in steps if it.ends_a_run]
         left = self._leavings(ended) if ended else {}
-        changes = [self._change(it.step, left) for it in steps]
+        changes = [self._change(it, left) for it in steps]
         if not changes:
             return Recorded(changed=0, stale=frozenset())
         stale = frozenset(self._journal.record(changes))
@@ -117,10 +118,19 @@ class Recorder:
                 yield _Taken(before=job, run=plain.job, step=step)
             job = step.job
 
-    def _change(self, step: Step, left: Mapping[JobId, ArtifactList]) -> Change:
+    def _change(self, taken: _Taken, left: Mapping[JobId, ArtifactList]) -> Change:
+        step = taken.step
         found = left.get(step.job.job_id)
         artifacts = artifacts_data(found) if found and step.job.is_over else None
-        return Change(job=step.job, messages=tuple(self._messages(step, artifacts)))
+        messages = tuple(self._messages(step, artifacts))
+        return Change(job=step.job, messages=messages, tasks=self._tasks(taken))
+
+    def _tasks(self, taken: _Taken) -> tuple[Acceptance, ...]:
+        """Of a sweep that becomes an array just now, its tasks."""
+        job = taken.step.job
+        if job.phase is not Phase.ARRAY or taken.before.phase is Phase.ARRAY:
+            return ()
+        return divide(job, self._journal.request(job.job_id), self._site)
 
     def _messages(self, step: Step, artifacts: ArtifactsData | None) -> Iterator[Message]:
         for event in step.events:

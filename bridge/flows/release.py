@@ -3,16 +3,16 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from bridge.core.errors import UnavailableError
-from bridge.core.facts import DependencyEnded, Fact
+from bridge.core.facts import DependencyEnded, Fact, TaskStarted
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Phase
 from bridge.flows.record import Recorder
-from bridge.ports import Clock, DependencyJournal, JobFolders, LifecycleJournal
+from bridge.ports import Clock, DependencyJournal, JobFolders, LifecycleJournal, News
 
 log = structlog.get_logger()
 
@@ -77,8 +77,7 @@ class Release:
         now = self._clock.now()
         facts: dict[JobId, list[Fact]] = defaultdict(list)
         for it in self._dependencies.news(self._batch, unknown_before=now - self._unknown_grace):
-            told = DependencyEnded(at=now, job_id=it.dependency, ending=it.ending)
-            facts[it.job_id].append(told)
+            facts[it.job_id].append(_fact(it, now))
         jobs = self._jobs.jobs(facts)
         told_to = ((job, fact) for job in jobs for fact in facts[job.job_id])
         return self._recorder.tell(told_to).changed
@@ -98,3 +97,9 @@ class Release:
         for it in job_ids:
             request = self._jobs.request(it).decode("utf-8")
             self._folders.create(it, {"job.json": request})
+
+
+def _fact(news: News, at: datetime) -> Fact:
+    if news.ending is None:
+        return TaskStarted(at=at)
+    return DependencyEnded(at=at, job_id=news.dependency, ending=news.ending)

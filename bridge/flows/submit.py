@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore
 from typing import Protocol, TypeVar
@@ -18,8 +18,17 @@ from bridge.core.errors import (
     SubmissionUncertainError,
     UnavailableError,
 )
-from bridge.core.facts import Fact, NotSubmitted, Refused, SubmissionBegun, Submitted
-from bridge.core.job import JobId, SlurmId, SubmissionTag, slurm_order, submission_tag
+from bridge.core.facts import Divided, Fact, NotSubmitted, Refused, SubmissionBegun, Submitted
+from bridge.core.job import (
+    JobId,
+    SlurmId,
+    SubmissionTag,
+    array_id,
+    slurm_order,
+    submission_tag,
+    task_id,
+    task_slurm_id,
+)
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.site import Site
 from bridge.flows.record import Recorder
@@ -49,6 +58,8 @@ class Prepared:
 
     script: str
     files: Mapping[str, str]
+    tasks: Mapping[JobId, Mapping[str, str]] = field(default_factory=dict)
+    """Of a sweep: the files that lie in each task's folder."""
 
 
 class ParallelMap(Protocol):
@@ -92,12 +103,15 @@ class Submission:
         parallel: ParallelMap = map,
         at_once: int = 1,
         batch: int = 200,
+        takes_arrays: bool = True,
     ) -> None:
         """`settle_time` is how long a submitted job may take to show in Slurm's answers.
 
         `parallel` runs the jobs of a batch side by side, and `at_once` of them may ask Slurm: while
-        some wait for Slurm, others write their folders.
+        some wait for Slurm, others write their folders. Where the scheduler takes no arrays, a
+        sweep's tasks are submitted one by one.
         """
+        self._takes_arrays = takes_arrays
         self._slots = BoundedSemaphore(at_once)
         self._site = site
         self._scheduler = scheduler
@@ -179,11 +193,15 @@ class Submission:
     def _try(self, job: Job, request: bytes, attempt: "_Attempt") -> Fact | None:
         if attempt.obstacle is not None:
             return NotSubmitted(at=self._clock.now(), words=attempt.obstacle)
+        if job.tasks and not self._takes_arrays:
+            return Divided(at=self._clock.now())
         try:
             prepared = self._prepare(job, request)
         except InvalidRequestError as error:
             return Refused(at=self._clock.now(), words=str(error))
         try:
+            for task, files in prepared.tasks.items():
+                self._folders.create(task, files)
             self._folders.create(job.job_id, prepared.files)
         except UnavailableError as error:
             attempt.obstacle = str(error)
@@ -273,23 +291,46 @@ class Submission:
     def _adopt(self, job: Job, found: Sequence[SlurmId], at: datetime) -> Fact | None:
         """The one that is the job's; None when that cannot be found out now."""
         try:
-            kept = self._chosen(job, found)
+            kept, others = self._arrays(job, found) if job.tasks else self._chosen(job, found)
         except UnavailableError as error:
             log.warning("claim_not_known", job=job.job_id, words=str(error))
             return None
-        others = [it for it in found if it != kept]
         log.info("submission_found", job=job.job_id, slurm_id=kept, others=others)
         for other in others:
             self._scheduler.cancel(other)
         return Submitted(at=at, slurm_id=kept)
 
-    def _chosen(self, job: Job, found: Sequence[SlurmId]) -> SlurmId:
-        if len(found) == 1:
-            return found[0]
-        # Only one of them can have the container, and it may not be the first. Where none has it
-        # yet, it is given to the first: the others can be cancelled then without any harm.
-        owner = self._folders.claim(job.job_id, job.attempt, found[0])
-        return owner if owner in found else found[0]
+    def _chosen(self, job: Job, found: Sequence[SlurmId]) -> tuple[SlurmId, list[SlurmId]]:
+        """The one that is the job's, and those that have nothing to run."""
+        kept = found[0]
+        if len(found) > 1:
+            # Only one of them can have the container, and it may not be the first. Where none has
+            # it yet, it is given to the first: the others can be cancelled then without any harm.
+            owner = self._folders.claim(job.job_id, job.attempt, kept)
+            kept = owner if owner in found else kept
+        return kept, [it for it in found if it != kept]
+
+    def _arrays(self, job: Job, found: Sequence[SlurmId]) -> tuple[SlurmId, list[SlurmId]]:
+        """The array that is the sweep's, and the arrays or tasks that have nothing to run.
+
+        The first array gets every container that none has yet. What others have, they keep: watch
+        finds them, once their namesakes in the first array have ended without running anything.
+        """
+        # The tasks of an array all bear its tag.
+        first, *others = sorted(set(map(array_id, found)), key=slurm_order)
+        if not others:
+            return first, []
+        tasks = range(job.tasks)
+        owners = {
+            self._folders.claim(task_id(job.job_id, it), 1, task_slurm_id(first, it))
+            for it in tasks
+        }
+        surplus: list[SlurmId] = []
+        for other in others:
+            mine = [task_slurm_id(other, it) for it in tasks]
+            idle = [it for it in mine if it not in owners]
+            surplus += [other] if idle == mine else idle
+        return first, surplus
 
 
 def _is_silence(error: UnavailableError) -> bool:

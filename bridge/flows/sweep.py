@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from bridge.core.facts import Claimed, Sighting
-from bridge.core.job import JobId, SlurmId, read_tag
+from bridge.core.job import JobId, SlurmId, bearer
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.site import Site
 from bridge.core.slurm_state import FINAL, MEANING
@@ -67,7 +67,7 @@ class Sweep:
         # Read after the queue was: what was submitted meanwhile is known by now.
         known = {it.slurm_id for it in self._journal.live()}
         for sighting in queue:
-            ours = read_tag(sighting.tag, self._site.tag_prefix)
+            ours = bearer(sighting.tag, sighting.slurm_id, self._site.tag_prefix)
             if ours is not None and sighting.slurm_id not in known:
                 job_id, attempt = ours
                 yield _Stray(slurm_id=sighting.slurm_id, job_id=job_id, attempt=attempt)

@@ -8,9 +8,9 @@ import structlog
 
 from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.facts import LAST_MARKS, Absent, Claimed, Fact, Seen, Sighting
-from bridge.core.job import JobId, SlurmId, bears_tag_of
+from bridge.core.job import JobId, SlurmId, array_index, runs_attempt
 from bridge.core.lifecycle import Job, Phase
-from bridge.core.slurm_state import FINAL, MEANING, Meaning
+from bridge.core.slurm_state import FINAL, MEANING, Meaning, SlurmState
 from bridge.flows.record import Recorder
 from bridge.ports import Clock, JobFolders, LifecycleJournal, Mark, Scheduler
 
@@ -129,7 +129,7 @@ class Watch:
         has_accounting = records is not None
         last_words = {it.slurm_id: it for it in records} if records is not None else queue
         for job in gone:
-            sighting = _sighting_of(job, last_words)
+            sighting = _sighting_of(job, last_words) or _cancelled_in_its_array(job, queue)
             if sighting is not None and _says_more_than_the_queue(sighting):
                 fact = self._last_word(job, sighting, asked_at)
                 if fact is not None:
@@ -231,9 +231,20 @@ def _sighting_of(job: Job, sightings: Mapping[SlurmId, Sighting]) -> Sighting | 
     # The id alone does not tell: a controller that was killed before it had saved its state
     # forgets its newest jobs, and gives their ids out again (seen with Slurm 22.05).
     sighting = sightings.get(_id(job))
-    if sighting is None or not bears_tag_of(sighting.tag, job.job_id, job.attempt):
+    if sighting is None:
         return None
-    return sighting
+    is_ours = runs_attempt(sighting.tag, sighting.slurm_id, job.job_id, job.attempt)
+    return sighting if is_ours else None
+
+
+def _cancelled_in_its_array(job: Job, queue: Mapping[SlurmId, Sighting]) -> Sighting | None:
+    # Accounting has one row for all tasks that were cancelled while they waited, such as
+    # 123_[4-9%2], and none for each (seen with 22.05).
+    if array_index(_id(job)) is None:
+        return None
+    sighting = _sighting_of(job, queue)
+    is_so = sighting is not None and sighting.state is SlurmState.CANCELLED and not sighting.nodes
+    return sighting if is_so else None
 
 
 def _is_in_queue(job: Job, queue: Mapping[SlurmId, Sighting]) -> bool:

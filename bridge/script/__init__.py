@@ -1,7 +1,7 @@
 """The batch script of a job: the only place where text becomes bash."""
 
 from bridge.script.refusals import refusals
-from bridge.script.rendering import job_files, render, script_name
+from bridge.script.rendering import job_files, render, script_name, sweep_files
 from bridge.script.runtimes import mounts_files
 
-__all__ = ["job_files", "mounts_files", "refusals", "render", "script_name"]
+__all__ = ["job_files", "mounts_files", "refusals", "render", "script_name", "sweep_files"]

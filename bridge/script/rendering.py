@@ -1,6 +1,8 @@
 """From a job and a site to the files in the job's folder."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from itertools import takewhile
 
 from jinja2 import (
     ChoiceLoader,
@@ -12,7 +14,7 @@ from jinja2 import (
 from markupsafe import Markup
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
-from bridge.core.job import JobSpec
+from bridge.core.job import JobId, JobSpec
 from bridge.core.placement import place
 from bridge.core.settings import SiteSettings
 from bridge.script.bash_templates import BashTemplates
@@ -65,6 +67,31 @@ def job_files(
         files[spec.parameters.file_name] = spec.parameters.text
     files[script_name(attempt)] = render(spec, settings, attempt)
     return files
+
+
+def sweep_files(
+    spec: JobSpec,
+    tasks: Mapping[JobId, Mapping[str, str]],
+    settings: SiteSettings,
+    *,
+    request: bytes,
+) -> dict[str, str]:
+    """The files in the folder of a sweep whose `tasks` have these. Raises like `render`."""
+    return {"job.json": request.decode("utf-8"), script_name(1): _array(spec, tasks, settings)}
+
+
+def _array(spec: JobSpec, tasks: Mapping[JobId, Mapping[str, str]], settings: SiteSettings) -> str:
+    """The script of the array: what a job like these asks of Slurm, and then the tasks' own."""
+    lines = render(spec, settings, 1).splitlines()
+    asked = takewhile(lambda line: line.startswith("#"), lines)
+    at_once = f"%{spec.sweep.at_once}" if spec.sweep and spec.sweep.at_once else ""
+    template = _templates(settings.templates).get_template("array.sbatch.j2")
+    return template.render(
+        directives=_verbatim("\n".join(asked)),
+        array=_verbatim(f"0-{len(tasks) - 1}{at_once}"),
+        tasks=list(tasks),
+        work_root=settings.site.work_root,
+    )
 
 
 def script_name(attempt: int) -> str:

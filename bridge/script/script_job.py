@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bridge.core.job import ArgumentList, Checkpoint, JobKind, JobSpec, Mount, submission_tag
+from bridge.core.job import (
+    ArgumentList,
+    Checkpoint,
+    JobKind,
+    JobSpec,
+    Mount,
+    SweepTask,
+    submission_tag,
+)
 from bridge.core.placement import granted
 from bridge.core.quantity import write_walltime
 from bridge.core.roots import Confined, confined
@@ -35,6 +43,8 @@ class ScriptJob:
     """The person's own name for the job, fit for a directive."""
     kind: JobKind
     attempt: int
+    in_array: bool
+    """Whether Slurm has it as a task of an array."""
     folder: str
     spool: str
     image: str
@@ -86,6 +96,7 @@ def script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int)
         title=comment(spec.name),
         kind=spec.kind,
         attempt=attempt,
+        in_array=spec.task is not None and attempt == 1,
         folder=folder,
         spool=spool_folder(site),
         image=spec.image,
@@ -154,15 +165,21 @@ def _own_environment(
 ) -> tuple[tuple[str, str], ...]:
     path = parameters_path(spec, folder)
     parameters = () if path is None else (("BRIDGE_PARAMS", path),)
+    task = () if spec.task is None else _task_environment(spec.task)
     return (
         ("BRIDGE_JOB_ID", spec.job_id),
         ("BRIDGE_ATTEMPT", str(attempt)),
         ("BRIDGE_SITE", site.name),
         ("BRIDGE_JOB_DIR", folder),
         *parameters,
+        *task,
         ("BRIDGE_PROGRESS", f"{folder}/progress.jsonl"),
         ("BRIDGE_ARTIFACTS", f"{folder}/artifacts"),
     )
+
+
+def _task_environment(task: SweepTask) -> tuple[tuple[str, str], ...]:
+    return ("BRIDGE_SWEEP_ID", task.sweep), ("BRIDGE_SWEEP_INDEX", str(task.index))
 
 
 def _mounts(spec: JobSpec, site: Site, folder: str) -> list[Mount]:

@@ -100,6 +100,11 @@ class SchedulerSection(Section):
     submissions_per_minute: Count | None = Field(
         default=None, description="how many sbatch and scancel there are at most in any minute"
     )
+    most_tasks: Count = Field(
+        default=1000,
+        description="how many tasks one sweep may have; Slurm takes as many as slurm.conf's "
+        "MaxArraySize, less one",
+    )
     tag_prefix: TagPrefix = Field(
         default="hpc-bridge",
         description="how Slurm's job names begin; two bridges of one user need two of them",

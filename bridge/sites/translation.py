@@ -115,6 +115,7 @@ def site_of(model: SiteFile) -> Site:
     return Site(
         name=model.site.name,
         tag_prefix=model.scheduler.tag_prefix,
+        most_tasks=model.scheduler.most_tasks,
         most_attempts=model.retry.most_attempts,
         work_root=model.work_root,
         containers=_containers(model),

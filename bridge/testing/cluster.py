@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bridge.core.facts import Sighting
-from bridge.core.job import SlurmId, SubmissionTag
+from bridge.core.job import SlurmId, SubmissionTag, array_id, array_index, task_slurm_id
 from bridge.core.slurm_state import FINAL, Meaning, SlurmState, meaning, read_state
 from bridge.ports import Clock
 
@@ -38,6 +38,13 @@ class FakeCluster:
         slurm_id = SlurmId(str(self._next_id))
         self._next_id += 1
         at = self._clock.now() + delay
+        array = option(script, "--array")
+        tasks = range(int(array.partition("%")[0].removeprefix("0-")) + 1) if array else ()
+        for it in [task_slurm_id(slurm_id, index) for index in tasks] or [slurm_id]:
+            self._add(it, script, at)
+        return slurm_id
+
+    def _add(self, slurm_id: SlurmId, script: str, at: datetime) -> None:
         run = Sighting(
             slurm_id=slurm_id,
             tag=job_name(script),
@@ -47,7 +54,6 @@ class FakeCluster:
         )
         self.scripts[slurm_id] = script
         self._histories[slurm_id] = [_Version(since=at, runs=(run,))]
-        return slurm_id
 
     def start(self, slurm_id: SlurmId, *, node: str = "n1") -> None:
         """The job gets its node and runs."""
@@ -101,7 +107,20 @@ class FakeCluster:
         self.say(slurm_id, "PENDING", reason="JobHeldUser")
 
     def cancel(self, slurm_id: SlurmId) -> None:
-        """As scancel: nothing happens to a job that is unknown or has ended."""
+        """As scancel: nothing happens to a job that is unknown or has ended.
+
+        An array is cancelled with all its tasks. A task that waits is forgotten when it is
+        cancelled by itself: neither squeue nor sacct lists it any more (seen with 22.05).
+        """
+        tasks = [it for it in self._histories if it != slurm_id and array_id(it) == slurm_id]
+        for it in tasks:
+            self._cancel(it)
+        history = self._histories.get(slurm_id)
+        if history and array_index(slurm_id) is not None and not history[-1].runs[-1].started_at:
+            self.lose(slurm_id)
+        self._cancel(slurm_id)
+
+    def _cancel(self, slurm_id: SlurmId) -> None:
         history = self._histories.get(slurm_id)
         if history is None or _has_ended(history[-1].runs[-1]):
             return
@@ -155,20 +174,28 @@ class FakeCluster:
 
 
 def job_name(script: str) -> SubmissionTag:
-    """The name in the script's #SBATCH lines, which end at the first command (sbatch(1)).
+    """The name in the script's #SBATCH lines.
 
     Raises ValueError when there is none: sbatch would choose one, and no job of ours lacks it.
     """
+    name = option(script, "--job-name") or option(script, "-J")
+    if name is None:
+        raise ValueError("the script has no #SBATCH --job-name line")
+    return SubmissionTag(name)
+
+
+def option(script: str, name: str) -> str | None:
+    """What the script's #SBATCH lines say of it; they end at the first command (sbatch(1))."""
     for line in script.splitlines():
         if line.strip() and not line.startswith("#"):
             break
         if line.startswith("#SBATCH"):
-            option, *words = shlex.split(line, comments=False)[1:]
-            if option in ("-J", "--job-name"):
-                return SubmissionTag(words[0])
-            if option.startswith("--job-name="):
-                return SubmissionTag(option.removeprefix("--job-name="))
-    raise ValueError("the script has no #SBATCH --job-name line")
+            found, *words = shlex.split(line, comments=False)[1:]
+            if found == name:
+                return words[0]
+            if found.startswith(f"{name}="):
+                return found.removeprefix(f"{name}=")
+    return None
 
 
 def _in(

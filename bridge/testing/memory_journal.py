@@ -103,8 +103,8 @@ class MemoryJournal:
 
     def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
         """See IntakeJournal."""
-        blocked = self._in(Phase.BLOCKED)
-        waited_for = {dependency.job_id for it in blocked for dependency in it.waits_for}
+        waiting = self._in(Phase.BLOCKED, Phase.ARRAY)
+        waited_for = {dependency.job_id for it in waiting for dependency in it.waits_for}
         return frozenset(job_ids) & waited_for
 
     def remember_cancel(self, job_id: JobId, *, at: datetime) -> None:
@@ -261,10 +261,16 @@ class MemoryJournal:
         for job_id, record in self._records.items():
             for it in record.job.waits_for:
                 ending = self._ending(it.job_id)
+                if ending is None and self._is_first_to_start(it.job_id, record.job):
+                    yield News(job_id=job_id, dependency=it.job_id, ending=None)
                 if ending is Ending.UNKNOWN and record.admitted_at >= unknown_before:
                     continue
                 if ending is not None:
                     yield News(job_id=job_id, dependency=it.job_id, ending=ending)
+
+    def _is_first_to_start(self, job_id: JobId, sweep: Job) -> bool:
+        has_started = self._records[job_id].job.phase is Phase.RUNNING
+        return has_started and sweep.phase is Phase.ARRAY and sweep.started_at is None
 
     def _ending(self, job_id: JobId) -> Ending | None:
         known = self._records.get(job_id)
@@ -313,6 +319,8 @@ class MemoryJournal:
         )
         for message in change.messages:
             self._tell(message, change.job.job_id)
+        for task in change.tasks:
+            self._admit(task)
         return True
 
     def _reading(self, place: int, job_id: JobId) -> Reading:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.failure import FailureReason
 from bridge.core.job import JobId, JobKind, JobSpec, SlurmId
-from bridge.core.lifecycle import Event, EventKind, Phase
+from bridge.core.lifecycle import Event, EventKind, Job, Phase
 from bridge.core.site import Site, job_folder
 from bridge.wire.problems import problems_of
 from bridge.wire.returned import ArtifactsData, ProgressData
@@ -71,6 +71,22 @@ class Summary(_Model):
     labels: dict[str, str] = Field(description="what the sender wants to find here again")
 
 
+class TaskCounts(_Model):
+    """How many of a sweep's tasks have ended, and how."""
+
+    total: int = Field(description="all of them, the ones that have not ended too")
+    finished: int = Field(description="with success")
+    failed: int = Field(description="without")
+    cancelled: int = Field(description="before they started, or while they ran")
+
+
+class Task(_Model):
+    """A sweep's task."""
+
+    sweep: str = Field(description="the job id of the sweep")
+    index: int = Field(description="from 0, in the order of the list or the grid")
+
+
 class ProblemData(_Model):
     """One thing that is wrong with a message."""
 
@@ -112,6 +128,10 @@ class EventData(_Model):
     waits_for: list[str] = Field(
         default_factory=list, description="the jobs that have yet to end before this one goes on"
     )
+    tasks: TaskCounts | None = Field(
+        default=None, description="of a sweep: what has become of its tasks so far"
+    )
+    task: Task | None = Field(default=None, description="of a sweep's task: which one it is")
     next_attempt_at: datetime | None = Field(
         default=None, description="of `retrying`: not before then"
     )
@@ -181,7 +201,9 @@ def encode(
         detail=event.detail,
         pending_reason=job.pending_reason,
         expected_start_at=event.expected_start_at,
-        waits_for=[it.job_id for it in job.waits_for],
+        waits_for=[it.job_id for it in job.waits_for if job.phase is not Phase.ARRAY],
+        tasks=_task_counts(job),
+        task=_task(job),
         next_attempt_at=job.not_before,
         cancel_requested_at=job.cancel_requested_at,
         logs=_logs(job.job_id, site),
@@ -276,6 +298,23 @@ def _what(kind: EventKind) -> str:
 def _logs(job_id: JobId, site: Site) -> Logs:
     folder = job_folder(site, job_id)
     return Logs(stdout=f"{folder}/stdout", stderr=f"{folder}/stderr")
+
+
+def _task_counts(job: Job) -> TaskCounts | None:
+    if not job.tasks:
+        return None
+    return TaskCounts(
+        total=job.tasks,
+        finished=job.tasks_finished,
+        failed=job.tasks_failed,
+        cancelled=job.tasks_cancelled,
+    )
+
+
+def _task(job: Job) -> Task | None:
+    if job.sweep is None or job.task_index is None:
+        return None
+    return Task(sweep=job.sweep, index=job.task_index)
 
 
 def _summary(spec: JobSpec | None) -> Summary | None:

@@ -129,6 +129,24 @@ class DependencyMessage(_Model):
     )
 
 
+class SweepMessage(_Model):
+    """One job with many sets of parameters: each set is a task, and a job of its own.
+
+    Either `grid` or `list` is wanted. A task's parameters are the job's `params` with its own put
+    over them, name by name.
+    """
+
+    grid: dict[Text, Annotated[list[JsonValue], Field(min_length=1)]] | None = Field(
+        default=None, min_length=1, description="values for each parameter: all combinations"
+    )
+    sets: list[dict[Text, JsonValue]] | None = Field(
+        default=None, alias="list", min_length=1, description="the sets, one by one"
+    )
+    at_once: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="how many tasks may run at the same time"
+    )
+
+
 def _as_dependency(value: object) -> object:
     return {"job_id": value} if isinstance(value, str) else value
 
@@ -237,4 +255,7 @@ class JobMessage(_Model):
     )
     reply_to: ReplyToMessage | None = Field(
         default=None, description="who gets one reply when the job is over; nobody without it"
+    )
+    sweep: SweepMessage | None = Field(
+        default=None, description="many tasks that differ in their parameters, as one array"
     )

@@ -83,6 +83,7 @@ class SiteLimits(_Model):
     )
     secrets: list[SecretData] = Field(description="that jobs may have in their environment")
     profiles: list[ProfileData] = Field(description="in the order in which they are tried")
+    most_tasks: int = Field(description="how many tasks a sweep may have")
     most_attempts: int = Field(description="how often a failing job may be tried in all")
 
 
@@ -110,6 +111,7 @@ def limits_of(site: Site) -> SiteLimits:
         priorities=(choices.lowest_priority, choices.highest_priority),
         secrets=[SecretData(reference=it.reference, users=list(it.users)) for it in site.secrets],
         profiles=[_profile(it) for it in site.profiles],
+        most_tasks=site.most_tasks,
         most_attempts=site.most_attempts,
     )
 

@@ -19,7 +19,7 @@ _JOB = re.compile(UUID)
 _SCRIPT = re.compile(r"attempt-([1-9][0-9]{0,5})\.sbatch")
 _CLAIM = re.compile(r"attempt-([1-9][0-9]{0,5})\.claim")
 _MARK = re.compile(rf"attempt-([1-9][0-9]{{0,5}}\.[0-9]{{1,6}}\.(?:{'|'.join(WORDS.values())}))")
-_SLURM_ID = re.compile(r"[1-9][0-9]{0,9}")
+_SLURM_ID = re.compile(r"[1-9][0-9]{0,9}(?:_[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from bridge.core.job import (
     Resources,
     RetryWish,
     ShellLine,
+    Sweep,
 )
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
 from bridge.wire.job_fields import ACCEPTED
@@ -31,9 +32,11 @@ from bridge.wire.job_message import (
     JobMessage,
     ReplyToMessage,
     RetryMessage,
+    SweepMessage,
 )
 from bridge.wire.json_text import read_json
 from bridge.wire.problems import echo, problems_of
+from bridge.wire.sweep import sweep_problems, tasks_in
 
 
 def read_job(body: bytes, *, site: str) -> JobSpec:
@@ -51,7 +54,12 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
         what = f"the job is meant for {echo(message.site)}, and this is {site!r}"
         problem = Problem(where="site", what=what)
         raise InvalidRequestError(problem, job_id=job_id)
-    if problems := (*_pointless(message), *_dependency_problems(message)):
+    problems = (
+        *_pointless(message),
+        *_dependency_problems(message),
+        *sweep_problems(message, size=len(body)),
+    )
+    if problems:
         raise InvalidRequestError(*problems, job_id=job_id)
     return _spec(message)
 
@@ -77,7 +85,7 @@ def _readable_id(data: object) -> str | None:
 
 def _pointless(message: JobMessage) -> Iterator[Problem]:
     """What would be passed over in silence, since what it speaks of is not there."""
-    if message.params is None:
+    if message.params is None and message.sweep is None:
         for field in ("params_format", "params_path", "params_as_argument"):
             if field in message.model_fields_set:
                 yield Problem(where=field, what="has no effect without params")
@@ -137,6 +145,7 @@ def _spec(message: JobMessage) -> JobSpec:
             for it in message.depends_on
         ),
         reply_to=_reply_to(message.reply_to),
+        sweep=_sweep(message.sweep),
     )
 
 
@@ -152,6 +161,12 @@ def _checkpoint(message: CheckpointMessage | None) -> Checkpoint | None:
     if message is None:
         return None
     return Checkpoint(signal=message.signal, seconds_before=message.seconds_before)
+
+
+def _sweep(message: SweepMessage | None) -> Sweep | None:
+    if message is None:
+        return None
+    return Sweep(tasks=tasks_in(message), at_once=message.at_once)
 
 
 def _retry(message: RetryMessage | None) -> RetryWish | None:

@@ -15,6 +15,8 @@ PHASE_MEANS: Mapping[Phase, str] = {
     "an attempt has failed, and Slurm has not been asked for the next one.",
     Phase.SUBMITTING: "It is on record that Slurm is being asked: from here on, whatever happens, "
     "the job is looked up in Slurm before it is submitted again.",
+    Phase.ARRAY: "Of a sweep: its tasks are jobs of their own, in Slurm as one array; it waits for "
+    "their ends.",
     Phase.QUEUED: "Slurm has the job and has given it an id; it waits for its turn.",
     Phase.HELD: "It waits in Slurm until somebody releases it.",
     Phase.RUNNING: "Slurm has started it on its nodes.",
@@ -114,7 +116,8 @@ def state_row(meaning: Meaning) -> list[str]:
 
 def diagram() -> str:
     """The moves as a Mermaid state diagram."""
-    arrows = [f"[*] --> {Phase.ACCEPTED}"]
+    # A sweep's tasks begin in the queue.
+    arrows = [f"[*] --> {it}" for it in (Phase.BLOCKED, Phase.ACCEPTED, Phase.QUEUED)]
     arrows += [f"{was} --> {now}" for was in Phase for now in Phase if now in MOVES[was]]
     arrows += [f"{phase} --> [*]" for phase in Phase if phase in ENDS]
     return "\n".join(["```mermaid", "stateDiagram-v2", *(f"    {it}" for it in arrows), "```"])

@@ -73,6 +73,7 @@ REASONS: Mapping[FailureReason, str] = {
     FailureReason.IMAGE_PULL: "its image is not there, and could not be pulled; see `detail`",
     FailureReason.DEPENDENCY: "it waited for another job, which did not end as it should; see "
     "`detail`",
+    FailureReason.TASKS: "of a sweep: not all of its tasks have finished",
     FailureReason.LOST: "Slurm knows it no longer, and nobody can say what became of it",
 }
 
@@ -160,6 +161,26 @@ with `pending`.
 - A cancel ends a job that waits at once.
 - A job that would close a circle is rejected."""
 
+SWEEP = """\
+### Sweeps
+
+A job with a `sweep` is many: one task for each set of parameters, all in Slurm as **one array**, of
+which `at_once` may run at the same time. How many tasks there may be, the site says
+(`scheduler.most_tasks`). In a grid the last name changes fastest.
+
+- Each task is a job of its own from the moment that Slurm has the array: with its own id, folder,
+  events, log, cancel and retry. Its id is the version 5 UUID of its index (`0`, `1`, ...) with the
+  sweep's id as the namespace, so a front end knows it beforehand; its events say in `task` whose it
+  is, and Slurm knows it as `<slurm_id of the sweep>_<index>`. Its container finds its parameters as
+  ever, and `BRIDGE_SWEEP_ID` and `BRIDGE_SWEEP_INDEX`.
+- The sweep itself tells `accepted`, `queued`, `started` with its first task, and one end when all
+  of them are over: `cancelled` where tasks were cancelled and none has failed, or somebody
+  cancelled the sweep; else `failed`, with the reason `tasks`, where one has failed; else
+  `finished`. `tasks` and `detail` have the counts.
+- A task that is tried again (`retry`) is a Slurm job of its own from its second attempt on.
+- To cancel the sweep cancels what is left of it; a task is cancelled like any job.
+- `depends_on` of a sweep holds all of it; a job that depends on a sweep waits for all its tasks."""
+
 CANCEL = """\
 ## The cancel message, version 1
 
@@ -221,6 +242,7 @@ def page() -> str:
         fields(JobMessage),
         *sections(JobMessage),
         DEPENDS_ON,
+        SWEEP,
         CANCEL,
         as_json(json.loads(cancel_message(JOB_ID))),
         fields(CancelMessage),

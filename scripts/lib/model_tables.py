@@ -44,7 +44,8 @@ def field_table(
     schema = model.model_json_schema()
     words = _Words(schema.get("$defs", {}), section, sections, names or {})
     rows = []
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         form = words.of(schema["properties"][name], section_of(field))
         if not is_written and _may_be_null(schema["properties"][name]):
             form += ", or null"

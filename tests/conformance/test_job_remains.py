@@ -93,14 +93,14 @@ def test_a_job_is_read_as_the_bridge_and_its_script_left_it(root: Path, remains:
         },
     )
     (folder / "attempt-1.claim").symlink_to("41")
-    (folder / "attempt-2.claim").symlink_to("42")
+    (folder / "attempt-2.claim").symlink_to("42_7")
 
     job = only(remains)
 
     first, second = job.attempts
     assert (job.job_id, job.request, job.written_at) == (JOB, b"{}", WRITTEN)
     assert (first.attempt, first.claimed_by, first.marks) == (1, SlurmId("41"), ())
-    assert (second.attempt, second.claimed_by) == (2, SlurmId("42"))
+    assert (second.attempt, second.claimed_by) == (2, SlurmId("42_7"))
     assert second.begun_at == WRITTEN + timedelta(minutes=2)
     started = datetime(2026, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)
     ended = datetime(2026, 1, 1, 12, 1, tzinfo=UTC)
@@ -188,7 +188,9 @@ def test_a_link_in_the_place_of_a_jobs_folder_is_not_followed(root: Path, remain
     assert why_not(remains) in ("Not a directory", "it is not a folder")
 
 
-@pytest.mark.parametrize("claim", ["", "0", "-1", "../x", "4711;scancel", "1" * 11, "4711_1"])
+@pytest.mark.parametrize(
+    "claim", ["", "0", "-1", "../x", "4711;scancel", "1" * 11, "4711_", "4711_x"]
+)
 def test_a_claim_that_is_no_slurm_id_is_none(root: Path, remains: Remains, claim: str) -> None:
     folder = leave(root, {"attempt-1.sbatch": "#!/bin/bash"})
     if claim:

@@ -24,11 +24,13 @@ from bridge.core.facts import (
     StartMark,
     SubmissionBegun,
     Submitted,
+    TaskStarted,
 )
-from bridge.core.job import SlurmId
+from bridge.core.job import SlurmId, task_id
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.progress import Bookmark
 from bridge.core.settings import JournalSettings
+from bridge.core.sweep import tasks_of
 from bridge.ports import (
     Acceptance,
     Admission,
@@ -409,7 +411,7 @@ def test_pruning_takes_old_cancels(journal: Journal) -> None:
 def _news(journal: Journal, *, unknown_before: datetime = START) -> set[tuple[int, int, str]]:
     """Who waits, for whom, and how that one has ended."""
     return {
-        (UUID(it.job_id).int, UUID(it.dependency).int, it.ending.value)
+        (UUID(it.job_id).int, UUID(it.dependency).int, it.ending or "started")
         for it in journal.news(ALL, unknown_before=unknown_before)
     }
 
@@ -537,6 +539,90 @@ def test_a_call_that_fails_leaves_nobody_waiting(journal: Journal) -> None:
     assert journal.awaited([numbered_id(9)]) == frozenset()
     journal.admit([an_acceptance(1, waits_for=[9])])
     assert journal.awaited([numbered_id(9)]) == {numbered_id(9)}
+
+
+def _divide(journal: Journal) -> tuple[Job, list[Job]]:
+    """Brings a sweep with three tasks into the journal, and its tasks with it."""
+    new = an_acceptance(1)
+    new = replace(new, job=replace(new.job, tasks=3))
+    journal.admit([new])
+    begun = a_change(new.job, BEGUN)
+    assert journal.record([begun]) == ()
+    divided = a_change(begun.job, Submitted(at=START, slurm_id=SlurmId("7")))
+    tasks = [
+        Acceptance(
+            job=step.job,
+            request=f"task {index}".encode(),
+            fingerprint="f",
+            messages=tuple(a_message(f"{step.job.job_id}/{it.job.sequence}") for it in step.events),
+        )
+        for index, step in enumerate(tasks_of(divided.job, START))
+    ]
+    assert journal.record([replace(divided, tasks=tuple(tasks))]) == ()
+    return divided.job, [it.job for it in tasks]
+
+
+def test_the_tasks_of_a_sweep_are_recorded_with_the_step_that_makes_them(journal: Journal) -> None:
+    sweep, tasks = _divide(journal)
+
+    assert journal.jobs([sweep.job_id]) == (sweep,)
+    assert list(journal.live()) == tasks
+    assert [journal.request(it.job_id) for it in tasks] == [b"task 0", b"task 1", b"task 2"]
+    assert f"{tasks[2].job_id}/2" in _untold(journal)
+    assert journal.awaited([it.job_id for it in tasks]) == {it.job_id for it in tasks}
+
+
+def test_a_step_that_comes_too_late_makes_no_tasks(journal: Journal) -> None:
+    _, tasks = _divide(journal)
+    stray = an_acceptance(5)
+    late = replace(a_change(an_acceptance(1).job, BEGUN), tasks=(stray,))
+
+    assert journal.record([late]) == (numbered_id(1),)
+
+    assert journal.jobs([stray.job.job_id]) == ()
+    assert list(journal.live()) == tasks
+
+
+def test_a_task_that_is_there_already_is_left_as_it_is(journal: Journal) -> None:
+    taken = an_acceptance(5)
+    taken = replace(taken, job=replace(taken.job, job_id=task_id(numbered_id(1), 1)))
+    journal.admit([taken])
+
+    _, tasks = _divide(journal)
+
+    assert journal.jobs([taken.job.job_id]) == (taken.job,)
+    assert [it.job_id for it in journal.live()] == [tasks[0].job_id, tasks[2].job_id]
+
+
+def test_the_first_start_and_every_end_of_a_task_are_news_for_its_sweep(journal: Journal) -> None:
+    sweep, tasks = _divide(journal)
+    for it in tasks[:2]:
+        mark = StartMark(at=START, restart=0, started_at=START, node="n1")
+        assert journal.record([a_change(it, mark)]) == ()
+    news = journal.news(ALL, unknown_before=START)
+    assert {(it.job_id, it.ending) for it in news} == {(sweep.job_id, None)}
+
+    started = a_change(sweep, TaskStarted(at=START))
+    assert journal.record([started]) == ()
+    assert journal.news(ALL, unknown_before=START) == ()
+
+    third = replace(tasks[2], phase=Phase.FAILED, revision=tasks[2].revision + 1)
+    assert journal.record([Change(job=third, messages=())]) == ()
+    (one,) = journal.news(ALL, unknown_before=START)
+    assert (one.job_id, one.dependency, one.ending) == (sweep.job_id, third.job_id, Ending.FAILED)
+    told = DependencyEnded(at=START, job_id=third.job_id, ending=Ending.FAILED)
+    assert journal.record([a_change(started.job, told)]) == ()
+    assert journal.news(ALL, unknown_before=START) == ()
+
+
+def test_the_start_of_what_others_only_wait_for_is_no_news(journal: Journal) -> None:
+    journal.admit([an_acceptance(2, waits_for=[1])])
+    job = _submit(journal, 1)
+    mark = StartMark(at=START, restart=0, started_at=START, node="n1")
+
+    assert journal.record([a_change(job, mark)]) == ()
+
+    assert journal.news(ALL, unknown_before=START) == ()
 
 
 SILENCE, SPEECH = "testbed.unreachable", "testbed.recovered"

@@ -68,7 +68,12 @@ class Watched:
 def dress(world: World, tripwire: Tripwire) -> World:
     """The same World, with the tripwire in it."""
     parts = {it.name: getattr(world, it.name) for it in fields(world)}
-    watched = {name: Watched(name, part, tripwire) for name, part in parts.items()}
+    watched = {
+        name: tuple(Watched(name, it, tripwire) for it in part)
+        if isinstance(part, tuple)
+        else Watched(name, part, tripwire)
+        for name, part in parts.items()
+    }
     # Whatever the part promises, what stands for it does: it hands all calls on.
     return World(**watched)  # type: ignore[arg-type]
 

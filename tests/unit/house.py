@@ -32,6 +32,7 @@ from bridge.testing.slurm import FakeSlurm
 from bridge.wire.control import cancel_message
 from bridge.wire.event import Message
 from bridge.wire.mlexchange import Setting
+from bridge.wire.sweep import task_requests
 
 SETTLE_TIME = timedelta(seconds=20)
 GRACE = timedelta(minutes=5)
@@ -246,8 +247,11 @@ class House:
         if asked["image"] == UNRENDERABLE:
             raise InvalidRequestError(Problem(where="image", what="no script can be written"))
         tag = submission_tag("bridge", job.job_id, job.attempt)
-        script = f"#!/bin/bash\n#SBATCH --job-name={tag}\ntrue\n"
-        return Prepared(script=script, files={"job.json": request.decode()})
+        array = f"#SBATCH --array=0-{job.tasks - 1}\n" if job.tasks else ""
+        script = f"#!/bin/bash\n#SBATCH --job-name={tag}\n{array}true\n"
+        bodies = task_requests(request) if job.tasks else ()
+        tasks = {JobId(json.loads(it)["job_id"]): {"job.json": it.decode()} for it in bodies}
+        return Prepared(script=script, files={"job.json": request.decode()}, tasks=tasks)
 
     def _count_news(self) -> None:
         self.news += 1

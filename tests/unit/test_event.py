@@ -149,6 +149,8 @@ def test_the_exact_json_of_an_event_does_not_change() -> None:
             "pending_reason": None,
             "expected_start_at": None,
             "waits_for": [],
+            "tasks": None,
+            "task": None,
             "next_attempt_at": None,
             "cancel_requested_at": None,
             "logs": {
@@ -185,7 +187,7 @@ def test_the_fields_of_the_public_event_are_these() -> None:
         "version", "event", "site", "job_id", "sequence", "attempt", "restart", "phase",
         "slurm_id", "accepted_at", "submitted_at", "started_at", "ended_at", "nodes",
         "exit_code", "signal", "reason", "detail", "pending_reason", "expected_start_at",
-        "waits_for", "next_attempt_at", "cancel_requested_at", "logs", "progress",
+        "waits_for", "tasks", "task", "next_attempt_at", "cancel_requested_at", "logs", "progress",
         "artifacts", "job", "notes", "problems",
     ]  # fmt: skip
 
@@ -193,7 +195,7 @@ def test_the_fields_of_the_public_event_are_these() -> None:
 def test_the_public_words_for_failures_are_these() -> None:
     assert {it.value for it in FailureReason} == {
         "exit-code", "signal", "timeout", "out-of-memory", "deadline", "preempted",
-        "node-failure", "boot-failure", "refused", "image-pull", "lost", "dependency",
+        "node-failure", "boot-failure", "refused", "image-pull", "lost", "dependency", "tasks",
     }  # fmt: skip
 
 

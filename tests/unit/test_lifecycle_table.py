@@ -30,7 +30,8 @@ from bridge.core.lifecycle import ENDS, MOVES, Event, EventKind, Phase, Step
 LEGAL = {
     "blocked": {"accepted", "failed", "cancelled"},
     "accepted": {"submitting", "failed", "cancelled"},
-    "submitting": {"accepted", "queued", "failed"},
+    "submitting": {"accepted", "array", "queued", "failed"},
+    "array": {"finished", "failed", "cancelled"},
     "queued": {"accepted", "held", "running", "finished", "failed", "cancelled"},
     "held": {"accepted", "queued", "running", "finished", "failed", "cancelled"},
     "running": {"accepted", "queued", "held", "finished", "failed", "cancelled"},
@@ -169,6 +170,7 @@ def test_the_words_that_journals_and_routing_keys_hold_do_not_change() -> None:
         "blocked",
         "accepted",
         "submitting",
+        "array",
         "queued",
         "held",
         "running",

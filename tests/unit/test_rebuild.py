@@ -7,7 +7,7 @@ from unit.builders import end_mark, start_mark
 from unit.house import House, job_id, message
 
 from bridge.core.errors import ConfigurationError, UnavailableError
-from bridge.core.job import JobId, SlurmId, submission_tag
+from bridge.core.job import JobId, SlurmId, submission_tag, task_id
 from bridge.core.lifecycle import Phase
 from bridge.core.restore import AttemptRemains, JobRemains, Outcome
 from bridge.flows.rebuild import Findings, fill, search
@@ -16,6 +16,7 @@ from bridge.testing.clock import START
 from bridge.testing.memory_journal import MemoryJournal
 from bridge.testing.remains import FakeRemains
 from bridge.testing.slurm import Accounting
+from bridge.wire.sweep import task_requests
 
 LONG_AGO = START - timedelta(hours=5)
 
@@ -104,6 +105,44 @@ def test_a_job_that_was_never_submitted_waits_again_for_those_it_depends_on(hous
     house.release.release_waiting()
 
     assert house.job(2).phase is Phase.ACCEPTED
+
+
+def test_a_sweep_goes_on_with_the_tasks_that_are_left(house: House) -> None:
+    body = message(1, sweep={"list": [{"n": it} for it in range(3)]})
+    tag = submission_tag("bridge", job_id(1), 1)
+    house.cluster.submit(f"#!/bin/bash\n#SBATCH --job-name={tag}\n#SBATCH --array=0-2\ntrue\n")
+    first, second, third = (task_id(job_id(1), it) for it in range(3))
+    attempt = AttemptRemains(attempt=1, begun_at=LONG_AGO)
+    over = Outcome(phase=Phase.FINISHED, sequence=4, attempt=1, slurm_id=SlurmId("1_0"))
+    bodies = dict(zip((first, second, third), task_requests(body), strict=True))
+    rebuild(
+        house,
+        left_by(1, request=body),
+        *(
+            JobRemains(
+                job_id=it,
+                request=bodies[it],
+                written_at=LONG_AGO,
+                attempts=(attempt,),
+                outcome=over if it == first else None,
+            )
+            for it in (first, second, third)
+        ),
+    )
+    house.restart()
+    for it in ("1_1", "1_2"):
+        house.cluster.start(SlurmId(it))
+        house.cluster.end(SlurmId(it))
+    house.watch.look()
+    while house.release.release_waiting().changed:
+        pass
+
+    assert house.job(1).phase is Phase.FINISHED
+    assert house.last_event(1)["detail"] == "of 3 tasks 3 finished"
+    jobs = {it.job_id: it for it in house.journal.jobs([second, third])}
+    assert [jobs[it].slurm_id for it in (second, third)] == ["1_1", "1_2"]
+    assert [jobs[it].task_index for it in (second, third)] == [1, 2]
+    assert "submit" not in house.slurm.calls
 
 
 def test_slurm_is_asked_once_for_all_jobs(house: House) -> None:

@@ -148,7 +148,7 @@ def test_the_fields_of_the_public_message_are_these() -> None:
         "version", "job_id", "site", "name", "kind", "image", "command", "params",
         "params_format", "params_path", "params_as_argument", "env", "secrets", "mounts",
         "resources", "priority", "labels", "user", "retry", "checkpoint", "depends_on",
-        "reply_to",
+        "reply_to", "sweep",
     ]  # fmt: skip
     assert list(MountMessage.model_json_schema()["properties"]) == ["source", "target", "read_only"]
     assert list(ResourcesMessage.model_json_schema()["properties"]) == [

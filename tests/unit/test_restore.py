@@ -6,7 +6,7 @@ import pytest
 from unit.builders import JOB_ID, NOON, at, end_mark, seen, start_mark
 
 from bridge.core.facts import ScriptMark, Sighting
-from bridge.core.job import SlurmId, SubmissionTag
+from bridge.core.job import JobId, SlurmId, SubmissionTag, SweepTask, task_id
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.restore import AttemptRemains, JobRemains, Outcome, SlurmAnswers, restore
 
@@ -43,6 +43,22 @@ def test_a_job_that_slurm_has_goes_on_waiting_for_slurms_word() -> None:
 
     assert (job.phase, job.slurm_id, job.attempt) == (Phase.QUEUED, MINE, 1)
     assert (job.accepted_at, job.submitted_at, job.revision) == (NOON, at(1), 1)
+
+
+def test_a_sweep_waits_again_for_all_its_tasks() -> None:
+    slurm = SlurmAnswers([])
+    sweep = restore(remains(attempt()), slurm, tag_prefix="bridge", at=LATER, tasks=2)
+    assert sweep.phase is Phase.ARRAY
+    assert [it.job_id for it in sweep.waits_for] == [task_id(JOB_ID, 0), task_id(JOB_ID, 1)]
+
+    new = restore(remains(), slurm, tag_prefix="bridge", at=LATER, tasks=2)
+    assert (new.phase, new.tasks, new.waits_for) == (Phase.ACCEPTED, 2, ())
+
+
+def test_a_task_knows_its_sweep_again() -> None:
+    mine = SweepTask(sweep=JobId("w"), index=4)
+    job = restore(remains(), SlurmAnswers([]), tag_prefix="bridge", at=LATER, task=mine)
+    assert (job.sweep, job.task_index) == ("w", 4)
 
 
 def test_a_job_that_left_the_queue_is_known_by_its_claim() -> None:

@@ -97,6 +97,12 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "restart": numbers,
     "timeouts": numbers,
     "memory_shortages": numbers,
+    "tasks": numbers,
+    "tasks_finished": numbers,
+    "tasks_failed": numbers,
+    "tasks_cancelled": numbers,
+    "sweep": st.none() | st.builds(lambda: JobId(str(uuid4()))),
+    "task_index": maybe_number,
     "not_before": maybe_time,
     "waits_for": st.lists(
         st.builds(

@@ -17,7 +17,7 @@ from bridge.adapters.sqlite_journal.statements import INSPECTION, SQL
 from bridge.core.errors import ConfigurationError, Problem
 from bridge.core.facts import Ending
 from bridge.core.job import JobId
-from bridge.core.lifecycle import Job
+from bridge.core.lifecycle import Job, Phase
 from bridge.core.settings import JournalSettings
 from bridge.ports import (
     Acceptance,
@@ -278,7 +278,7 @@ def _accept(connection: sqlite3.Connection, entry: Acceptance, now: str) -> Admi
     connection.execute(SQL["insert_request"], {"job_id": job.job_id, "body": entry.request})
     connection.execute(SQL["dependency_came"], {"job_id": job.job_id})
     connection.execute(SQL["insert_dependencies"], row)
-    _note_end(connection, job)
+    _note_news(connection, job)
     _tell(connection, job.job_id, entry.messages, now)
     return Admission.RECORDED
 
@@ -288,16 +288,24 @@ def _record(connection: sqlite3.Connection, change: Change, now: str) -> bool:
     if not connection.execute(SQL["update_job"], row).rowcount:
         return False
     connection.execute(SQL["drop_dependencies"], row)
-    _note_end(connection, change.job)
+    if change.job.phase is Phase.ARRAY and change.job.started_at is not None:
+        connection.execute(SQL["start_told"], {"job_id": change.job.job_id})
     _tell(connection, change.job.job_id, change.messages, now)
+    if change.tasks:
+        for task in change.tasks:
+            _admit(connection, task, now)
+        connection.execute(SQL["insert_dependencies"], row)
+    _note_news(connection, change.job)
     return True
 
 
-def _note_end(connection: sqlite3.Connection, job: Job) -> None:
+def _note_news(connection: sqlite3.Connection, job: Job) -> None:
     """Put it where those who wait for this job are told of it."""
     if job.is_over:
         key = {"job_id": job.job_id, "phase": job.phase.value}
         connection.execute(SQL["dependency_ended"], key)
+    elif job.sweep is not None and job.phase is Phase.RUNNING:
+        connection.execute(SQL["task_started"], {"job_id": job.job_id})
 
 
 def _note(connection: sqlite3.Connection, note: ProgressNote, now: str) -> bool:
@@ -348,10 +356,14 @@ def _jobs(connection: sqlite3.Connection, name: str, **parameters: object) -> tu
 def _news(connection: sqlite3.Connection, limit: int, unknown_before: str) -> tuple[News, ...]:
     parameters = {"limit": limit, "unknown_before": unknown_before}
     return tuple(
-        News(job_id=row["job_id"], dependency=row["dependency"], ending=Ending(row["ending"]))
+        News(job_id=row["job_id"], dependency=row["dependency"], ending=_ending(row["ending"]))
         for name in ("endings", "unknown_for_long")
         for row in connection.execute(SQL[name], parameters)
     )
+
+
+def _ending(word: str) -> Ending | None:
+    return None if word == "started" else Ending(word)
 
 
 def _request(connection: sqlite3.Connection, job_id: JobId) -> bytes:

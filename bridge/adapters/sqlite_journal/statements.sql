@@ -4,13 +4,14 @@
 -- name: insert_job
 INSERT INTO jobs (
     job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages, waits_for,
+    tasks, tasks_finished, tasks_failed, tasks_cancelled, sweep, task_index,
     pending_reason, nodes, pulling_since, hindrance, container_exit_code, exit_code, signal,
     accepted_at, not_before,
     cancel_requested_at, submitting_since, submitted_at, started_at, slurm_started_at, ended_at,
     absent_since, interrupted_since, revision, sequence, told_before, changed_at
 ) VALUES (
     :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :timeouts, :memory_shortages,
-    :waits_for,
+    :waits_for, :tasks, :tasks_finished, :tasks_failed, :tasks_cancelled, :sweep, :task_index,
     :pending_reason, :nodes, :pulling_since, :hindrance, :container_exit_code, :exit_code, :signal,
     :accepted_at, :not_before,
     :cancel_requested_at, :submitting_since, :submitted_at, :started_at, :slurm_started_at,
@@ -32,6 +33,8 @@ SELECT body FROM requests JOIN jobs ON number = job WHERE job_id = :job_id;
 UPDATE jobs SET
     phase = :phase, slurm_id = :slurm_id, attempt = :attempt, restart = :restart,
     timeouts = :timeouts, memory_shortages = :memory_shortages, waits_for = :waits_for,
+    tasks = :tasks, tasks_finished = :tasks_finished, tasks_failed = :tasks_failed,
+    tasks_cancelled = :tasks_cancelled, sweep = :sweep, task_index = :task_index,
     pending_reason = :pending_reason, nodes = :nodes, pulling_since = :pulling_since,
     hindrance = :hindrance, container_exit_code = :container_exit_code,
     exit_code = :exit_code, signal = :signal, accepted_at = :accepted_at,
@@ -82,6 +85,17 @@ WHERE dependency = :job_id;
 -- name: dependency_ended
 UPDATE dependencies INDEXED BY dependencies_by_dependency SET ending = :phase
 WHERE dependency = :job_id;
+
+-- name: task_started
+-- Told to a sweep once: nobody needs to know of its second task.
+UPDATE dependencies INDEXED BY dependencies_by_dependency SET ending = 'started'
+WHERE dependency = :job_id AND ending IS NULL AND EXISTS (
+    SELECT 1 FROM jobs
+    WHERE jobs.job_id = dependencies.job_id AND phase = 'array' AND started_at IS NULL
+);
+
+-- name: start_told
+UPDATE dependencies SET ending = NULL WHERE job_id = :job_id AND ending = 'started';
 
 -- name: dependency_rejected
 UPDATE dependencies INDEXED BY dependencies_by_dependency SET ending = 'rejected'

@@ -10,7 +10,7 @@ from site_bridge import Configuration, OpenBridge
 from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
-MOST = 12
+MOST = 8
 NOTES_THE_TIME = """\
 echo "$EPOCHREALTIME" >>'{folder}/questions'
 exec {real} "$@"

@@ -10,9 +10,16 @@ from testbed import Testbed
 
 SLOW = """\
 #!/bin/sh
-# Takes its time before and after, as long as there are files that say how many seconds.
+# Takes its time before and after, as long as there are files that say how many seconds; waits at
+# the gate until it opens.
 touch '{folder}/begun'
 [ ! -e '{folder}/before' ] || sleep "$(cat '{folder}/before')"
+if [ -e '{folder}/gate' ]; then
+    for second in $(seq "$(cat '{folder}/gate')"); do
+        [ ! -e '{folder}/open' ] || break
+        sleep 1
+    done
+fi
 {real} "$@"
 code=$?
 touch '{folder}/submitted'
@@ -31,11 +38,13 @@ def site(open_bridge: OpenBridge, testbed: Testbed, user_folder: Path) -> SiteBr
     return open_bridge(configure)
 
 
-def kill_during_sbatch(site: SiteBridge, load: JobLoad, *, slow: str, seconds: int) -> list[str]:
-    """Two jobs whose sbatch outlives the daemon; the next sbatch will be quick again."""
+def kill_during_sbatch(
+    site: SiteBridge, load: JobLoad, *, slow: str, seconds: int, count: int
+) -> list[str]:
+    """So many jobs whose sbatch outlives the daemon; the next sbatch will be quick again."""
     (site.folder / slow).write_text(str(seconds), encoding="utf-8")
-    jobs = [load.send(exit_code=7), load.send(seconds=1)]
-    told = "begun" if slow == "before" else "submitted"
+    jobs = [load.send(exit_code=7 * (number % 2)) for number in range(count)]
+    told = "submitted" if slow == "after" else "begun"
     site.wait_until((site.folder / told).exists, "sbatch runs")
     for job_id in jobs:
         site.wait_until((site.folder / job_id / "attempt-1.sbatch").exists, "all are submitted")
@@ -49,7 +58,7 @@ def test_a_job_that_sbatch_submits_for_a_dead_daemon_is_found(
     site: SiteBridge, slow: str, seconds: int
 ) -> None:
     load = JobLoad(site)
-    kill_during_sbatch(site, load, slow=slow, seconds=seconds)
+    kill_during_sbatch(site, load, slow=slow, seconds=seconds, count=2)
     site.start()
     load.check()
 
@@ -58,9 +67,11 @@ def test_a_job_that_sbatch_submits_long_after_the_daemon_is_dead_runs_once(
     site: SiteBridge,
 ) -> None:
     load = JobLoad(site)
-    jobs = kill_during_sbatch(site, load, slow="before", seconds=15)
+    # One: while it waits at the gate, a second one might wait for its turn.
+    jobs = kill_during_sbatch(site, load, slow="gate", seconds=240, count=1)
     site.start()
     load.check(doubled=jobs)
+    (site.folder / "open").touch()
     first = [it for it in load.slurm_jobs() if any(job_id in it for job_id in jobs)]
     assert first
     site.wait_until(

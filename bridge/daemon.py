@@ -16,6 +16,7 @@ from bridge.core.policy import back_off, next_look
 from bridge.core.settings import PollingSettings
 from bridge.flows.cancel import Cancellation
 from bridge.flows.intake import Intake
+from bridge.flows.pull import Pulls
 from bridge.flows.reach import Reachability
 from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
@@ -33,6 +34,8 @@ _UNTIL_WOKEN = timedelta(seconds=5)
 _NEXT_ATTEMPTS = timedelta(seconds=1)
 _GATHER = timedelta(milliseconds=20)
 # Events told in a burst go out, and are marked as sent, together.
+_NEXT_IMAGES = timedelta(seconds=1)
+_PULL_AGAIN = timedelta(milliseconds=200)
 _SETTLE_AGAIN = timedelta(seconds=1)
 _FIRST_PAUSE = timedelta(seconds=2)
 _OBSTACLE_PAUSE = timedelta(seconds=15)
@@ -72,6 +75,8 @@ class Verbs:
     keep_house: Callable[[], object]
     hold_lock: Callable[[], None]
     """Says that we still have the journal. Raises SupersededError when somebody else has it."""
+    pulls: Pulls | None = None
+    """None where images have to be there, or jobs fetch them."""
 
 
 class _Inbox:
@@ -139,6 +144,7 @@ class Daemon:
         self._control = Worker("control", self._take_control)
         self._cancel = Worker("cancel", verbs.cancellation.cancel_waiting)
         self._release = Worker("release", self._release_some, breath=_GATHER)
+        self._pull = Worker("pull", self._pull_some)
         self._submit = Worker("submit", self._submit_some)
         self._look = Worker("look", self._look_at_slurm)
         self._marks = Worker("marks", self._read_marks)
@@ -178,6 +184,7 @@ class Daemon:
             self._control,
             self._cancel,
             self._release,
+            *((self._pull,) if self._verbs.pulls is not None else ()),
             self._submit,
             self._look,
             self._marks,
@@ -223,6 +230,14 @@ class Daemon:
         if done.changed:
             self._submit.wake()
         return _AT_ONCE if done.changed or done.noted else _UNTIL_WOKEN
+
+    def _pull_some(self) -> timedelta:
+        pulls = self._verbs.pulls
+        if pulls is None or not pulls.pull_awaited():
+            return _NEXT_IMAGES
+        self._relay.wake()
+        self._submit.wake()
+        return _PULL_AGAIN
 
     def _submit_some(self) -> timedelta:
         too_early = self._submit_from - self._clock.uptime()

@@ -87,6 +87,21 @@ class Mark:
     """The spool's name for it, to forget it by."""
 
 
+class Images(Protocol):
+    """The images that the site has of those that can be pulled. Any thread may call it."""
+
+    def has(self, image: str) -> bool:
+        """Whether it is there. Raises UnavailableError."""
+        ...
+
+    def pull(self, image: str) -> None:
+        """Fetch it, however long that takes.
+
+        Raises ImagePullError when it cannot be had, and UnavailableError when the site is silent.
+        """
+        ...
+
+
 class JobFolders(Protocol):
     """The jobs' folders on the site's file system. Every method may raise UnavailableError."""
 
@@ -274,6 +289,14 @@ class DependencyJournal(Protocol):
 
     def blocked(self) -> tuple[Job, ...]:
         """Jobs in phase BLOCKED."""
+        ...
+
+
+class PullJournal(Protocol):
+    """Where jobs wait for their images."""
+
+    def pulling(self) -> tuple[Job, ...]:
+        """Jobs in phase PULLING, in the order in which they were accepted."""
         ...
 
 

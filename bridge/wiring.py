@@ -1,5 +1,6 @@
 """The only place where adapters, flows and the daemon are put together."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ from bridge.adapters.rabbitmq import (
     RabbitReturnChannel,
 )
 from bridge.adapters.run_local import LocalRunner
+from bridge.adapters.site_images import SiteImages
 from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
 from bridge.core.errors import (
@@ -46,6 +48,7 @@ from bridge.core.settings import (
     SiteSettings,
     SshSettings,
 )
+from bridge.core.site import PullPolicy
 from bridge.daemon import Daemon, Verbs
 from bridge.flows.answer import Answers
 from bridge.flows.answer_files import FileAnswers
@@ -55,6 +58,7 @@ from bridge.flows.leavings import Leavings
 from bridge.flows.messages import Messages, MlexchangeMessages, OwnMessages
 from bridge.flows.presence import PresenceTeller
 from bridge.flows.progress import Progress
+from bridge.flows.pull import Pulls
 from bridge.flows.reach import Reachability
 from bridge.flows.rebuild import Findings, Remains, fill, search
 from bridge.flows.record import Recorder
@@ -71,6 +75,7 @@ from bridge.ports import (
     DeliverySource,
     DependencyJournal,
     EventSink,
+    Images,
     IntakeJournal,
     JobFiles,
     JobFolders,
@@ -78,12 +83,13 @@ from bridge.ports import (
     NoticeJournal,
     Outbox,
     ProgressJournal,
+    PullJournal,
     QueryJournal,
     ReturnChannel,
     Runner,
     Scheduler,
 )
-from bridge.script import job_files, mounts_files, refusals, script_name, sweep_files
+from bridge.script import is_pulled, job_files, mounts_files, refusals, script_name, sweep_files
 from bridge.wire.mlexchange import Setting
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
@@ -97,6 +103,7 @@ class Journal(
     IntakeJournal,
     LifecycleJournal,
     DependencyJournal,
+    PullJournal,
     CancelJournal,
     NoticeJournal,
     Outbox,
@@ -115,6 +122,7 @@ class World:
     scheduler: Scheduler
     folders: JobFolders
     files: JobFiles
+    images: Images
     journal: Journal
     jobs: DeliverySource
     control: DeliverySource
@@ -123,6 +131,15 @@ class World:
     channel: ReturnChannel
     front_ends: tuple[DeliverySource, ...] = ()
     """Queues of their own, with jobs."""
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    """Nobody waits for it: a pull that is cut off leaves nothing that counts as an image."""
+    threading.Thread(target=work, name="pull", daemon=True).start()
+
+
+def _lacks_no_image(_: Job) -> bool:
+    return False
 
 
 def _as_it_is(world: World) -> World:
@@ -158,6 +175,7 @@ def open_daemon(
             scheduler=reached.scheduler,
             folders=reached.folders,
             files=reached.files,
+            images=reached.images,
             journal=journal,
             jobs=jobs,
             control=control,
@@ -199,11 +217,12 @@ def open_daemon(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reached:
-    """What runs the scripts, and the jobs' folders."""
+    """What runs the scripts, the jobs' folders and the images."""
 
     scheduler: Scheduler
     folders: JobFolders
     files: JobFiles
+    images: Images
 
 
 @contextmanager
@@ -225,13 +244,17 @@ def _reached(settings: SiteSettings, clock: Clock) -> Iterator[_Reached]:
         return
     with _login_node(settings, access, clock) as node:
         scheduler = _slurm(node.runner, settings, clock)
-        yield _Reached(scheduler=scheduler, folders=node.folders, files=node.files)
+        images = SiteImages(node.runner, settings.site)
+        yield _Reached(scheduler=scheduler, folders=node.folders, files=node.files, images=images)
 
 
 def _here(scheduler: Scheduler, settings: SiteSettings, clock: Clock) -> _Reached:
     work_root = settings.site.work_root
     return _Reached(
-        scheduler=scheduler, folders=LocalFolders(work_root, clock), files=LocalFiles(work_root)
+        scheduler=scheduler,
+        folders=LocalFolders(work_root, clock),
+        files=LocalFiles(work_root),
+        images=SiteImages(LocalRunner(), settings.site),
     )
 
 
@@ -387,6 +410,8 @@ class _Flows:
             unknown_grace=settings.polling.unknown_grace,
         )
 
+        pulls = self._pulls(recorder) if self._pulls_before else None
+
         def announce(arrived: Sequence[JobId]) -> None:
             cancellation.cancel_arrivals(arrived)
             release.arrived(arrived)
@@ -418,7 +443,9 @@ class _Flows:
                 parallel=parallel,
                 at_once=settings.scheduler.parallel_submissions,
                 takes_arrays=settings.scheduler.kind is not SchedulerKind.LOCAL,
+                lacks_image=_lacks_no_image if pulls is None else pulls.lacks_image,
             ),
+            pulls=pulls,
             watch=Watch(
                 scheduler=world.scheduler,
                 folders=world.folders,
@@ -498,6 +525,28 @@ class _Flows:
             rules=rules,
         )
         return MlexchangeMessages(site, setting)
+
+    @property
+    def _pulls_before(self) -> bool:
+        return self.settings.site.containers.pull is PullPolicy.BEFORE
+
+    def _pulls(self, recorder: Recorder) -> Pulls:
+        return Pulls(
+            images=self.world.images,
+            journal=self.world.journal,
+            recorder=recorder,
+            clock=self.world.clock,
+            image_of=self._pulled_image,
+            spawn=_in_a_thread,
+        )
+
+    def _pulled_image(self, job_id: JobId) -> str | None:
+        try:
+            spec = read_job(self.world.journal.request(job_id), site=self.settings.site.name)
+        except InvalidRequestError:
+            # Accepted under another configuration: whoever writes its script says what is wrong.
+            return None
+        return spec.image if is_pulled(spec.image, self.settings.site) else None
 
     def _examine(self, spec: JobSpec) -> Iterator[Problem]:
         return refusals(spec, self.settings.site)

@@ -43,6 +43,9 @@ class Registry:
             self.layer: (layer, "application/octet-stream"),
         }
         self.asked: Counter[str] = Counter()
+        self.gate = threading.Event()
+        """While it is cleared, the layer is not handed out."""
+        self.gate.set()
         self.digest = _digest(manifest)
         self.host = ""
 
@@ -63,6 +66,8 @@ def serve(root: Path) -> Iterator[Registry]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             registry.asked[self.path] += self.command == "GET"
+            if self.path == registry.layer:
+                registry.gate.wait(60)
             content, kind = registry.pages.get(self.path, (b'{"errors": []}', ""))
             self.send_response(200 if kind else 404)
             self.send_header("Content-Type", kind or "application/json")
@@ -84,6 +89,7 @@ def serve(root: Path) -> Iterator[Registry]:
     try:
         yield registry
     finally:
+        registry.gate.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -15,7 +15,11 @@ from bridge.core.facts import (
     EndMark,
     Fact,
     HindranceMark,
+    ImageAwaited,
+    ImageThere,
     NotSubmitted,
+    PullBegun,
+    PullFailed,
     PullMark,
     Refused,
     Seen,
@@ -25,6 +29,7 @@ from bridge.core.facts import (
     TaskStarted,
 )
 from bridge.core.failure import FailureReason
+from bridge.core.image import imaged
 from bridge.core.job import Dependency, JobId
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.marked import marked
@@ -83,17 +88,18 @@ def _decide(job: Job, fact: Fact, absence_grace: timedelta) -> Step:
             return _not_submitted(job, fact)
         case CancelRequested() | DependencyEnded() | TaskStarted():
             return _decided_elsewhere(job, fact)
-        case Seen():
-            return seen(job, fact)
-        case Absent():
-            return absent(job, fact, absence_grace)
+        case ImageAwaited() | PullBegun() | ImageThere() | PullFailed():
+            return imaged(job, fact)
+        case Seen() | Absent():
+            return seen(job, fact) if isinstance(fact, Seen) else absent(job, fact, absence_grace)
         case PullMark() | StartMark() | EndMark() | HindranceMark():
             return marked(job, fact)
     assert_never(fact)
 
 
 def _may_be_on_its_way(job: Job) -> bool:
-    return job.slurm_id is None and job.phase not in (Phase.BLOCKED, Phase.ARRAY)
+    held_here = (Phase.BLOCKED, Phase.PULLING, Phase.ARRAY)
+    return job.slurm_id is None and job.phase not in held_here
 
 
 def _next_revision(job: Job) -> Job:
@@ -147,7 +153,7 @@ def _cancel(job: Job, fact: CancelRequested) -> Step:
     if job.cancel_requested_at is not None:
         return Step(job=job)
     asked = replace(job, cancel_requested_at=fact.at)
-    is_ours = job.phase in (Phase.BLOCKED, Phase.ACCEPTED)
+    is_ours = job.phase in (Phase.BLOCKED, Phase.ACCEPTED, Phase.PULLING)
     return _cancelled_here(asked, fact.at) if is_ours else Step(job=asked)
 
 

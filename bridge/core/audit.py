@@ -8,7 +8,7 @@ from bridge.core.job import JobId
 from bridge.core.lifecycle import ENDS, EventKind, Job, Phase
 
 _TERMINAL = frozenset(EventKind(it) for it in ENDS)
-_SLURM_HAS_IT_NOT = frozenset({Phase.BLOCKED, Phase.ACCEPTED, Phase.SUBMITTING})
+_SLURM_HAS_IT_NOT = frozenset({Phase.BLOCKED, Phase.ACCEPTED, Phase.PULLING, Phase.SUBMITTING})
 _SLURM_HAS_IT = frozenset({Phase.QUEUED, Phase.HELD, Phase.RUNNING})
 
 

@@ -30,6 +30,10 @@ class InvalidRequestError(BridgeError):
         super().__init__("; ".join(map(str, problems)))
 
 
+class ImagePullError(BridgeError):
+    """The image cannot be had: report the runtime's own words to those who want it."""
+
+
 class SubmissionRefusedError(BridgeError):
     """Slurm said no for good: report its own words to the requester."""
 

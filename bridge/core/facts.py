@@ -112,6 +112,38 @@ class TaskStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageAwaited:
+    """Before it is submitted, its image is to be at the site."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullBegun:
+    """Its image is not at the site, and is being pulled."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageThere:
+    """Its image is at the site."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullFailed:
+    """Its image is not at the site, and could not be pulled."""
+
+    at: datetime
+    words: str
+
+
+ImageFact = ImageAwaited | PullBegun | ImageThere | PullFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Slurm answered a question about the job."""
 
@@ -185,6 +217,7 @@ Fact = (
     | DependencyEnded
     | Divided
     | TaskStarted
+    | ImageFact
     | Seen
     | Absent
     | ScriptMark

@@ -15,6 +15,7 @@ class Phase(StrEnum):
 
     BLOCKED = "blocked"
     ACCEPTED = "accepted"
+    PULLING = "pulling"
     SUBMITTING = "submitting"
     ARRAY = "array"
     QUEUED = "queued"
@@ -32,7 +33,9 @@ MOVES: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
         # FAILED: another job did not end as this one wants it.
         Phase.BLOCKED: frozenset({Phase.ACCEPTED, Phase.FAILED, Phase.CANCELLED}),
         # FAILED: no script could be written for it.
-        Phase.ACCEPTED: frozenset({Phase.SUBMITTING, Phase.FAILED, Phase.CANCELLED}),
+        Phase.ACCEPTED: frozenset({Phase.PULLING, Phase.SUBMITTING, Phase.FAILED, Phase.CANCELLED}),
+        # FAILED: its image could not be pulled.
+        Phase.PULLING: frozenset({Phase.ACCEPTED, Phase.FAILED, Phase.CANCELLED}),
         # Back to ACCEPTED only when it is certain that Slurm does not have the job.
         Phase.SUBMITTING: frozenset({Phase.ACCEPTED, Phase.ARRAY, Phase.QUEUED, Phase.FAILED}),
         # From here on its tasks are jobs of their own.

@@ -4,10 +4,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from bridge.core.facts import EndMark, HindranceMark, PullMark, ScriptMark, StartMark
+from bridge.core.image import PULLING
 from bridge.core.lifecycle import EventKind, Job, Phase, Step
 from bridge.core.moves import move, requeue, tell
-
-PULLING = "the site does not have its image yet"
 
 
 def marked(job: Job, fact: ScriptMark) -> Step:

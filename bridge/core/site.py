@@ -27,6 +27,8 @@ class PullPolicy(StrEnum):
 
     NEVER = "never"
     """They have to be there."""
+    BEFORE = "before"
+    """By the bridge, before the first job that wants one is submitted."""
     IN_JOB = "in-job"
     """By the first job that wants one, before its container starts."""
 
@@ -36,6 +38,9 @@ PULLED_TO_FILES = frozenset({Runtime.APPTAINER, Runtime.SINGULARITY})
 
 PULLED_IN_JOBS = PULLED_TO_FILES | {Runtime.PODMAN_HPC}
 """The runtimes whose images a script can fetch at all; Shifter's are pinned at submission."""
+
+PULLED_BEFORE = PULLED_IN_JOBS | {Runtime.SHIFTER}
+"""The runtimes whose images the bridge can fetch."""
 
 CACHE_VARIABLES: Mapping[Runtime, tuple[str, str]] = {
     Runtime.APPTAINER: ("APPTAINER_CACHEDIR", "APPTAINER_TMPDIR"),
@@ -147,7 +152,9 @@ class ContainerRules:
     """Where the runtime unpacks images; None where it likes."""
     pull: PullPolicy = PullPolicy.NEVER
     pull_folder: str | None = None
-    """Where fetched images and their locks are; needed to fetch any."""
+    """Where fetched images and their locks are; needed to fetch any into files, or in jobs."""
+    pull_timeout: timedelta = timedelta(minutes=30)
+    """How long the bridge lets one image take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

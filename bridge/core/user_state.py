@@ -29,6 +29,7 @@ _BY_PHASE: Mapping[Phase, UserState] = MappingProxyType(
     {
         Phase.BLOCKED: UserState.QUEUED,
         Phase.ACCEPTED: UserState.QUEUED,
+        Phase.PULLING: UserState.QUEUED,
         Phase.SUBMITTING: UserState.QUEUED,
         Phase.ARRAY: UserState.QUEUED,
         Phase.QUEUED: UserState.QUEUED,

@@ -18,7 +18,15 @@ from bridge.core.errors import (
     SubmissionUncertainError,
     UnavailableError,
 )
-from bridge.core.facts import Divided, Fact, NotSubmitted, Refused, SubmissionBegun, Submitted
+from bridge.core.facts import (
+    Divided,
+    Fact,
+    ImageAwaited,
+    NotSubmitted,
+    Refused,
+    SubmissionBegun,
+    Submitted,
+)
 from bridge.core.job import (
     JobId,
     SlurmId,
@@ -104,14 +112,17 @@ class Submission:
         at_once: int = 1,
         batch: int = 200,
         takes_arrays: bool = True,
+        lacks_image: Callable[[Job], bool] = lambda _: False,
     ) -> None:
         """`settle_time` is how long a submitted job may take to show in Slurm's answers.
 
         `parallel` runs the jobs of a batch side by side, and `at_once` of them may ask Slurm: while
         some wait for Slurm, others write their folders. Where the scheduler takes no arrays, a
-        sweep's tasks are submitted one by one.
+        sweep's tasks are submitted one by one. `lacks_image` says of a job that it has to wait
+        until its image is at the site.
         """
         self._takes_arrays = takes_arrays
+        self._lacks_image = lacks_image
         self._slots = BoundedSemaphore(at_once)
         self._site = site
         self._scheduler = scheduler
@@ -135,14 +146,22 @@ class Submission:
         """
         waiting = self._journal.waiting(self._batch, now=self._clock.now())
         settled = self._settle([it for it in waiting if it.phase is Phase.SUBMITTING])
-        submitted = self._submit([it for it in waiting if it.phase is Phase.ACCEPTED])
+        fresh = [it for it in waiting if it.phase is Phase.ACCEPTED]
+        ready = self._without_those_that_lack_images(fresh)
+        submitted = self._submit(ready)
         return Pass(
-            handled=settled.handled + submitted.handled,
+            handled=settled.handled + submitted.handled + len(fresh) - len(ready),
             obstacle=settled.obstacle or submitted.obstacle,
             site_full=submitted.site_full,
             away=settled.away or submitted.away,
             doubtful=settled.doubtful + submitted.doubtful,
         )
+
+    def _without_those_that_lack_images(self, fresh: Sequence[Job]) -> Sequence[Job]:
+        lacking = {it.job_id for it in fresh if self._lacks_image(it)}
+        at = self._clock.now()
+        self._recorder.tell((it, ImageAwaited(at=at)) for it in fresh if it.job_id in lacking)
+        return [it for it in fresh if it.job_id not in lacking]
 
     def _submit(self, fresh: Sequence[Job]) -> Pass:
         begun = self._begin(fresh)

@@ -18,6 +18,8 @@ class Pull:
     """The file that is locked meanwhile."""
     file: str
     """Where the image is then, for runtimes that keep images in files."""
+    in_job: bool
+    """Whether the job's script fetches it; else it only looks whether it is there."""
 
 
 def pull_of(image: str, site: Site) -> Pull | None:
@@ -27,11 +29,21 @@ def pull_of(image: str, site: Site) -> Pull | None:
     (`name@sha256:...`) is exact.
     """
     containers = site.containers
-    if containers.pull is PullPolicy.NEVER or containers.pull_folder is None:
-        return None
-    if containers.runtime in PULLED_TO_FILES and image.startswith("/"):
+    if containers.pull_folder is None or not is_pulled(image, site):
         return None
     words = re.sub(r"[^A-Za-z0-9_.-]+", "_", image)[-_LONGEST_NAME:]
     digest = hashlib.sha256(image.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     stem = f"{containers.pull_folder}/{words}-{digest}"
-    return Pull(folder=containers.pull_folder, lock=f"{stem}.lock", file=f"{stem}.sif")
+    return Pull(
+        folder=containers.pull_folder,
+        lock=f"{stem}.lock",
+        file=f"{stem}.sif",
+        in_job=containers.pull is PullPolicy.IN_JOB,
+    )
+
+
+def is_pulled(image: str, site: Site) -> bool:
+    """Whether the site fetches this image when it does not have it."""
+    containers = site.containers
+    is_a_file = containers.runtime in PULLED_TO_FILES and image.startswith("/")
+    return containers.pull is not PullPolicy.NEVER and not is_a_file

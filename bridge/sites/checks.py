@@ -11,7 +11,9 @@ from bridge.core.settings import SchedulerKind
 from bridge.core.site import (
     CACHE_VARIABLES,
     GPU_FLAGS,
+    PULLED_BEFORE,
     PULLED_IN_JOBS,
+    PULLED_TO_FILES,
     WITHOUT_CONTAINER,
     PullPolicy,
     Runtime,
@@ -170,22 +172,31 @@ def _report_caches(model: SiteFile, document: Document) -> None:
 
 def _report_pull(model: SiteFile, document: Document) -> None:
     containers, place = model.containers, ("containers", "pull_folder")
+    if containers.pull is not PullPolicy.BEFORE and "pull_timeout" in containers.model_fields_set:
+        document.report(("containers", "pull_timeout"), "has no effect without pull: before")
     if containers.pull is PullPolicy.NEVER:
         if containers.pull_folder is not None:
-            document.report(place, "has no effect without pull: in-job")
+            document.report(place, "has no effect without pull: before, or in-job")
         return
-    if containers.runtime not in PULLED_IN_JOBS:
-        document.report(
-            ("containers", "pull"),
-            f"a job cannot fetch images for {containers.runtime}: they have to be there before",
-        )
+    _report_who_pulls(containers.pull, containers.runtime, document)
     if containers.pull_folder is None:
-        document.report(place, "missing, and required for pull: in-job")
+        if containers.pull is PullPolicy.IN_JOB or containers.runtime in PULLED_TO_FILES:
+            document.report(place, f"missing, and required for pull: {containers.pull}")
         return
     written = [it.path for it in containers.bind_roots if not it.read_only]
     for root in (model.work_root, *containers.visible, *written):
         if PurePosixPath(containers.pull_folder).is_relative_to(root):
             document.report(place, f"jobs can write to {root}, and must not to what others run")
+
+
+def _report_who_pulls(pull: PullPolicy, runtime: Runtime, document: Document) -> None:
+    place = ("containers", "pull")
+    if runtime not in PULLED_BEFORE:
+        document.report(place, f"images for {runtime} cannot be fetched: they have to be there")
+    elif pull is PullPolicy.IN_JOB and runtime not in PULLED_IN_JOBS:
+        document.report(
+            place, f"a job cannot fetch images for {runtime}: let the bridge, with pull: before"
+        )
 
 
 def _report_memory(model: SiteFile, document: Document) -> None:

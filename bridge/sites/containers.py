@@ -1,5 +1,6 @@
 """The section of a site's file about what runs the containers, and which ones."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from bridge.core.site import PullPolicy, Runtime
 from bridge.sites.fields import (
     AbsolutePath,
+    Duration,
     Line,
     ModuleName,
     PlainPath,
@@ -76,11 +78,15 @@ class ContainersSection(Section):
     )
     pull: Annotated[PullPolicy, Field(strict=False)] = Field(
         default=PullPolicy.NEVER,
-        description="whether a job's script fetches an image that is not there: with Apptainer, "
-        "Singularity (images such as docker://name:tag) and podman-hpc",
+        description="who fetches an image that is not there: the bridge, `before` it submits the "
+        "job, with Apptainer, Singularity (images such as docker://name:tag), podman-hpc and "
+        "Shifter; or, but for Shifter, the job's script (`in-job`)",
     )
     pull_folder: PlainPath | None = Field(
         default=None,
         description="where fetched images and their locks are; all nodes see it, and flock(2) "
-        "works in it. Needed for `pull: in-job`",
+        "works in it. Needed to fetch into files, and for `pull: in-job`",
+    )
+    pull_timeout: Duration = Field(
+        default=timedelta(minutes=30), description="how long an image may take with `pull: before`"
     )

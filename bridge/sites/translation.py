@@ -193,4 +193,5 @@ def _containers(model: SiteFile) -> ContainerRules:
         scratch=containers.scratch,
         pull=containers.pull,
         pull_folder=containers.pull_folder,
+        pull_timeout=containers.pull_timeout,
     )

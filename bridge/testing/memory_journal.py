@@ -101,6 +101,10 @@ class MemoryJournal:
         """See DependencyJournal."""
         return self._in(Phase.BLOCKED)
 
+    def pulling(self) -> tuple[Job, ...]:
+        """See PullJournal."""
+        return self._in(Phase.PULLING)
+
     def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
         """See IntakeJournal."""
         waiting = self._in(Phase.BLOCKED, Phase.ARRAY)
@@ -180,7 +184,7 @@ class MemoryJournal:
 
     def load(self) -> Load:
         """See QueryJournal."""
-        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING, Phase.BLOCKED)
+        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING, Phase.BLOCKED, Phase.PULLING)
         return Load(waiting=len(waiting), live=len(self.live()))
 
     def is_empty(self) -> bool:

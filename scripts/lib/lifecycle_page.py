@@ -13,6 +13,8 @@ PHASE_MEANS: Mapping[Phase, str] = {
     "not been asked yet.",
     Phase.ACCEPTED: "The message was understood and is on record; Slurm has not been asked yet. Or "
     "an attempt has failed, and Slurm has not been asked for the next one.",
+    Phase.PULLING: "Before it is submitted, its image is looked for at the site, and pulled where "
+    "it is not there.",
     Phase.SUBMITTING: "It is on record that Slurm is being asked: from here on, whatever happens, "
     "the job is looked up in Slurm before it is submitted again.",
     Phase.ARRAY: "Of a sweep: its tasks are jobs of their own, in Slurm as one array; it waits for "

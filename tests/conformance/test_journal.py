@@ -43,6 +43,7 @@ from bridge.ports import (
     Outbox,
     ProgressJournal,
     ProgressNote,
+    PullJournal,
     QueryJournal,
 )
 from bridge.testing.clock import START, FakeClock
@@ -60,6 +61,7 @@ class Journal(
     QueryJournal,
     LifecycleJournal,
     DependencyJournal,
+    PullJournal,
     CancelJournal,
     Outbox,
     Protocol,
@@ -311,6 +313,7 @@ def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:
     }
     assert {it.phase for it in journal.live()} == {Phase.QUEUED, Phase.HELD, Phase.RUNNING}
     assert {it.phase for it in journal.blocked()} == {Phase.BLOCKED}
+    assert {it.phase for it in journal.pulling()} == {Phase.PULLING}
 
 
 def test_jobs_answers_those_that_are_recorded_once_each(journal: Journal) -> None:

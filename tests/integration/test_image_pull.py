@@ -1,13 +1,13 @@
 """Images that jobs fetch: real pulls by the real Apptainer, and by the stand-in for podman-hpc."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from image_registry import Registry, serve
 from integration.test_scripts import Desk, Ended
-from site_bridge import Configuration, OpenBridge
+from site_bridge import TERMINAL, Configuration, OpenBridge
 from testbed import Testbed
 from unit.script_jobs import with_pull
 
@@ -127,3 +127,69 @@ def test_podman_hpc_pulls_what_it_does_not_have(desk: Desk) -> None:
     missing = wanting(desk, "testbed/none:1")
     assert desk.run(missing) == Ended(state="FAILED", exit_code="76:0")
     assert "manifest unknown" in desk.printed(missing, "stderr")
+
+
+def before(user_folder: Path, *patterns: str) -> Callable[[Configuration], None]:
+    def configure(site: Configuration) -> None:
+        site["work_root"] = str(user_folder / "work")
+        site["containers"] |= {
+            "images": [*patterns],
+            "pull": "before",
+            "pull_folder": str(user_folder / "images"),
+            "cache": str(user_folder / "cache"),
+        }
+        site["environment"]["APPTAINER_NOHTTPS"] = "true"
+
+    return configure
+
+
+def test_the_bridge_pulls_before_it_submits_while_other_jobs_go_on(
+    open_bridge: OpenBridge, registry: Registry, user_folder: Path, testbed: Testbed
+) -> None:
+    bridge = open_bridge(before(user_folder, "docker://*", f"{testbed.images}/*"))
+    registry.gate.clear()
+    waits = [bridge.submit(bridge.job("true", image=registry.pinned())) for _ in range(2)]
+    bridge.wait_for(waits[0], {"pulling"})
+    assert bridge.life(bridge.run("true"))[-1] == "finished"
+    late = bridge.submit(bridge.job("true", image=registry.pinned()))
+    bridge.wait_for(late, {"pulling"})
+    bridge.cancel(late)
+    bridge.wait_for(late, {"cancelled"})
+    assert bridge.told(waits[0]) == ["accepted", "pulling"]
+    registry.gate.set()
+    for job_id in waits:
+        bridge.wait_for(job_id, TERMINAL)
+        told = ["accepted", "pulling", "queued", "started", "exited", "finished"]
+        assert bridge.life(job_id) == told
+    assert registry.asked[registry.layer] == 1
+    missing = bridge.run("true", image=registry.image("none"))
+    assert bridge.told(missing) == ["accepted", "pulling", "failed"]
+    data = bridge.last(missing).data
+    assert (data.reason, data.slurm_id) == ("image-pull", None)
+    assert "could not be pulled" in str(data.detail)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "base", "image", "missing"),
+    [
+        ("shifter", "testbed-shifter.yaml", "docker:testbed/busybox:1", "docker:testbed/none:1"),
+        ("podman-hpc", "testbed.yaml", "testbed/busybox:3", "testbed/none:1"),
+    ],
+)
+def test_shifter_and_podman_hpc_pull_by_their_own_commands(
+    open_bridge: OpenBridge, runtime: str, base: str, image: str, missing: str
+) -> None:
+    def configure(site: Configuration) -> None:
+        site["containers"] |= {"images": ["*"], "pull": "before"}
+        if runtime == "podman-hpc":
+            site["containers"] |= {"runtime": runtime, "gpu_flag": "--gpu"}
+
+    bridge = open_bridge(configure, base=base)
+    if runtime == "podman-hpc":
+        bridge.as_user("podman-hpc", "rmi", image)
+    job_id = bridge.run("true", image=image)
+    assert bridge.told(job_id)[-1] == "finished"
+    assert ("pulling" in bridge.told(job_id)) is (runtime == "podman-hpc")
+    failed = bridge.run("true", image=missing)
+    assert bridge.told(failed) == ["accepted", "pulling", "failed"]
+    assert bridge.last(failed).data.reason == "image-pull"

@@ -14,7 +14,11 @@ from bridge.core.facts import (
     EndMark,
     Fact,
     HindranceMark,
+    ImageAwaited,
+    ImageThere,
     NotSubmitted,
+    PullBegun,
+    PullFailed,
     PullMark,
     Refused,
     Seen,
@@ -143,6 +147,22 @@ def hindrance_mark(minute: float, hindrance: str = "image", *, restart: int = 0)
     return HindranceMark(
         at=at(minute), restart=restart, ended_at=at(minute), hindrance=Hindrance(hindrance)
     )
+
+
+def image_awaited(minute: float = 0.5) -> ImageAwaited:
+    return ImageAwaited(at=at(minute))
+
+
+def pull_begun(minute: float) -> PullBegun:
+    return PullBegun(at=at(minute))
+
+
+def image_there(minute: float) -> ImageThere:
+    return ImageThere(at=at(minute))
+
+
+def pull_failed(minute: float, words: str = "manifest unknown") -> PullFailed:
+    return PullFailed(at=at(minute), words=words)
 
 
 class Story:

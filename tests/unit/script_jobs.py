@@ -97,11 +97,11 @@ def site_with(runtime: Runtime) -> SiteSettings:
     return shipped_site(name) if name else with_runtime(shipped_site("testbed"), runtime)
 
 
-def with_pull(settings: SiteSettings, folder: str, *images: str) -> SiteSettings:
-    """The site where jobs fetch these images into a folder."""
-    containers = replace(
-        settings.site.containers, images=images, pull=PullPolicy.IN_JOB, pull_folder=folder
-    )
+def with_pull(
+    settings: SiteSettings, folder: str, *images: str, pull: PullPolicy = PullPolicy.IN_JOB
+) -> SiteSettings:
+    """The site where jobs, or the bridge, fetch these images into a folder."""
+    containers = replace(settings.site.containers, images=images, pull=pull, pull_folder=folder)
     return replace(settings, site=replace(settings.site, containers=containers))
 
 

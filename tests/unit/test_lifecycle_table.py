@@ -14,7 +14,11 @@ from unit.builders import (
     end_mark,
     ended,
     hindrance_mark,
+    image_awaited,
+    image_there,
     not_submitted,
+    pull_begun,
+    pull_failed,
     pull_mark,
     queued,
     refused,
@@ -29,7 +33,8 @@ from bridge.core.lifecycle import ENDS, MOVES, Event, EventKind, Phase, Step
 
 LEGAL = {
     "blocked": {"accepted", "failed", "cancelled"},
-    "accepted": {"submitting", "failed", "cancelled"},
+    "accepted": {"pulling", "submitting", "failed", "cancelled"},
+    "pulling": {"accepted", "failed", "cancelled"},
     "submitting": {"accepted", "array", "queued", "failed"},
     "array": {"finished", "failed", "cancelled"},
     "queued": {"accepted", "held", "running", "finished", "failed", "cancelled"},
@@ -47,6 +52,10 @@ FACTS: dict[str, Fact] = {
     "not submitted": not_submitted(10),
     "claimed": claimed(10),
     "cancel request": cancel(10),
+    "image awaited": image_awaited(10),
+    "pull begun": pull_begun(10),
+    "image there": image_there(10),
+    "pull failed": pull_failed(10),
     "good news": ended(1, "finished", 10),
     "bad news": ended(1, "failed", 10),
     "pending": seen("PENDING", 10),
@@ -68,6 +77,7 @@ FACTS: dict[str, Fact] = {
 STORIES = {
     "blocked": Story(depends_on=[dependency(1)]),
     "accepted": Story(),
+    "pulling": Story(image_awaited()),
     "submitting": Story(begun()),
     "queued": queued(),
     "held": queued(seen("PENDING", 3, reason="JobHeldUser")),
@@ -79,31 +89,35 @@ STORIES = {
 
 # What each fact makes of a job in each phase: the next phase, "same", or "odd" for an anomaly.
 BECOMES = {
-    #                 blocked      accepted      submitting  queued       held         running
-    "begun":         ("odd",       "submitting", "odd",      "odd",       "odd",       "odd"),
-    "submitted":     ("odd",       "odd",        "queued",   "odd",       "odd",       "odd"),
-    "refused":       ("odd",       "failed",     "failed",   "odd",       "odd",       "odd"),
-    "not submitted": ("odd",       "odd",        "accepted", "odd",       "odd",       "odd"),
-    "claimed":       ("odd",       "odd",        "odd",      "same",      "same",      "same"),
-    "cancel request":("cancelled", "cancelled",  "same",     "same",      "same",      "same"),
-    "good news":     ("accepted",  "same",       "same",     "same",      "same",      "same"),
-    "bad news":      ("failed",    "same",       "same",     "same",      "same",      "same"),
-    "pending":       ("odd",       "odd",        "odd",      "same",      "queued",    "queued"),
-    "on hold":       ("odd",       "odd",        "odd",      "held",      "same",      "held"),
-    "runs":          ("odd",       "odd",        "odd",      "running",   "running",   "same"),
-    "completing":    ("odd",       "odd",        "odd",      "same",      "same",      "same"),
-    "completed":     ("odd",       "odd",        "odd",      "finished",  "finished",  "finished"),
-    "failure":       ("odd",       "odd",        "odd",      "failed",    "failed",    "failed"),
-    "cancellation":  ("odd",       "odd",        "odd",      "cancelled", "cancelled", "cancelled"),
-    "node failure":  ("odd",       "odd",        "odd",      "same",      "same",      "same"),
-    "word to come":  ("odd",       "odd",        "odd",      "odd",       "odd",       "odd"),
-    "absent":        ("odd",       "odd",        "odd",      "same",      "same",      "same"),
-    "start mark":    ("same",      "same",       "same",     "running",   "running",   "same"),
-    "end mark":      ("same",      "same",       "same",     "same",      "same",      "same"),
-    "pull mark":     ("same",      "same",       "same",     "same",      "same",      "same"),
-    "hindrance":     ("same",      "same",       "same",     "same",      "same",      "same"),
+    #                  blocked   accepted   pulling   submitting queued    held      running
+    "begun":          "odd       submitting odd       odd        odd       odd       odd",
+    "submitted":      "odd       odd        odd       queued     odd       odd       odd",
+    "refused":        "odd       failed     odd       failed     odd       odd       odd",
+    "not submitted":  "odd       odd        odd       accepted   odd       odd       odd",
+    "claimed":        "odd       odd        odd       odd        same      same      same",
+    "cancel request": "cancelled cancelled  cancelled same       same      same      same",
+    "good news":      "accepted  same       same      same       same      same      same",
+    "bad news":       "failed    same       same      same       same      same      same",
+    "image awaited":  "odd       pulling    odd       odd        odd       odd       odd",
+    "pull begun":     "odd       odd        same      odd        odd       odd       odd",
+    "image there":    "odd       odd        accepted  odd        odd       odd       odd",
+    "pull failed":    "odd       odd        failed    odd        odd       odd       odd",
+    "pending":        "odd       odd        odd       odd        same      queued    queued",
+    "on hold":        "odd       odd        odd       odd        held      same      held",
+    "runs":           "odd       odd        odd       odd        running   running   same",
+    "completing":     "odd       odd        odd       odd        same      same      same",
+    "completed":      "odd       odd        odd       odd        finished  finished  finished",
+    "failure":        "odd       odd        odd       odd        failed    failed    failed",
+    "cancellation":   "odd       odd        odd       odd        cancelled cancelled cancelled",
+    "node failure":   "odd       odd        odd       odd        same      same      same",
+    "word to come":   "odd       odd        odd       odd        odd       odd       odd",
+    "absent":         "odd       odd        odd       odd        same      same      same",
+    "start mark":     "same      same       same      same       running   running   same",
+    "end mark":       "same      same       same      same       same      same      same",
+    "pull mark":      "same      same       same      same       same      same      same",
+    "hindrance":      "same      same       same      same       same      same      same",
 }  # fmt: skip
-LIVING = ("blocked", "accepted", "submitting", "queued", "held", "running")
+LIVING = ("blocked", "accepted", "pulling", "submitting", "queued", "held", "running")
 
 
 @pytest.mark.parametrize("was", list(Phase))
@@ -128,7 +142,7 @@ def test_every_fact_makes_of_a_living_job_what_is_written_here(phase: str, fact:
     story = Story()
     story.job = before
     story.hears(FACTS[fact])
-    expected = BECOMES[fact][LIVING.index(phase)]
+    expected = BECOMES[fact].split()[LIVING.index(phase)]
     assert bool(story.anomalies) is (expected == "odd")
     assert story.job.phase.value == (phase if expected in ("odd", "same") else expected)
 
@@ -169,6 +183,7 @@ def test_the_words_that_journals_and_routing_keys_hold_do_not_change() -> None:
     assert [it.value for it in Phase] == [
         "blocked",
         "accepted",
+        "pulling",
         "submitting",
         "array",
         "queued",

@@ -26,7 +26,7 @@ from unit.script_jobs import (
 from bridge.core.job import JobSpec
 from bridge.core.policy import admission_problems
 from bridge.core.settings import SiteSettings
-from bridge.core.site import Runtime
+from bridge.core.site import PullPolicy, Runtime
 from bridge.script import render
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -61,6 +61,13 @@ SITES: dict[str, tuple[Callable[[], SiteSettings], str, str]] = {
     "testbed-pull": (
         lambda: with_pull(shipped_site("testbed"), "/testbed/pulled", "docker://example.org/*"),
         "docker://example.org/digits:1",
+        "/testbed/work/code",
+    ),
+    "testbed-pull-before": (
+        lambda: with_pull(
+            shipped_site("testbed"), "/testbed/pulled", "docker://*", pull=PullPolicy.BEFORE
+        ),
+        "docker://example.org/digits@sha256:" + "12ab" * 16,
         "/testbed/work/code",
     ),
     "testbed-podman-hpc-pull": (
@@ -144,5 +151,6 @@ def test_shellcheck_finds_nothing() -> None:
 def test_no_line_of_ours_is_longer_than_a_screen() -> None:
     for template in (GOLDEN / f"{site}-deployment.sbatch" for site in SITES):
         lines = template.read_text(encoding="utf-8").splitlines()
-        ours = [it for it in lines if "6f1e0b1c" not in it and "SBATCH" not in it]
+        theirs = ("6f1e0b1c", "SBATCH", "12ab12ab")
+        ours = [line for line in lines if not any(word in line for word in theirs)]
         assert max(map(len, ours)) <= 100

@@ -45,7 +45,7 @@ def test_jobs_fetch_images_only_where_the_file_says_so(folder: Path) -> None:
         (
             "  pull: in-job\n",
             "",
-            "site.yaml:13: containers.pull_folder: has no effect without pull: in-job",
+            "site.yaml:13: containers.pull_folder: has no effect without pull: before, or in-job",
         ),
         (
             "  pull_folder: /images/new\n",

@@ -421,6 +421,7 @@ def test_a_journal_whose_lock_is_lost_writes_nothing_more(
         ("waiting", "jobs_waiting"),
         ("live", "jobs_live"),
         ("blocked", "jobs_blocked"),
+        ("pulling", "jobs_pulling"),
         ("endings", "dependencies_ended"),
         ("unknown_for_long", "dependencies_unknown"),
         ("unsent", "events_unsent"),
@@ -448,6 +449,7 @@ def test_no_statement_reads_a_whole_table(
     journal.admit([an_acceptance()])
     partial_indexes = (
         *("jobs_waiting", "jobs_live", "jobs_blocked", "jobs_cancelling", "jobs_running"),
+        "jobs_pulling",
         "events_unsent",
         "dependencies_ended",
     )

@@ -6,7 +6,9 @@ from bridge.core.lifecycle import ENDS, EventKind, Phase
 from bridge.core.user_state import OVER, UserState, user_state
 
 
-@pytest.mark.parametrize("phase", ["blocked", "accepted", "submitting", "queued", "held"])
+@pytest.mark.parametrize(
+    "phase", ["blocked", "accepted", "pulling", "submitting", "queued", "held"]
+)
 def test_a_job_that_has_not_begun_is_queued_whatever_it_waits_for(phase: str) -> None:
     state = user_state(EventKind.PENDING, Phase(phase), has_started=False)
     assert state == "queued"

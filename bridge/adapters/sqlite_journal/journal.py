@@ -102,6 +102,10 @@ class SqliteJournal:
         """See DependencyJournal."""
         return self._read(lambda it: _jobs(it, "blocked"))
 
+    def pulling(self) -> tuple[Job, ...]:
+        """See PullJournal."""
+        return self._read(lambda it: _jobs(it, "pulling"))
+
     def awaited(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
         """See IntakeJournal."""
         wanted = {"job_ids": json.dumps(sorted(set(job_ids)))}

@@ -144,6 +144,9 @@ LIMIT :limit;
 -- name: blocked
 SELECT * FROM jobs INDEXED BY jobs_blocked WHERE phase = 'blocked' ORDER BY number;
 
+-- name: pulling
+SELECT * FROM jobs INDEXED BY jobs_pulling WHERE phase = 'pulling' ORDER BY number;
+
 -- name: live
 SELECT * FROM jobs INDEXED BY jobs_live
 WHERE phase IN ('queued', 'held', 'running')
@@ -212,6 +215,8 @@ SELECT (
     SELECT count(*) FROM jobs INDEXED BY jobs_waiting WHERE phase IN ('accepted', 'submitting')
 ) + (
     SELECT count(*) FROM jobs INDEXED BY jobs_blocked WHERE phase = 'blocked'
+) + (
+    SELECT count(*) FROM jobs INDEXED BY jobs_pulling WHERE phase = 'pulling'
 ) AS waiting, (
     SELECT count(*) FROM jobs INDEXED BY jobs_live WHERE phase IN ('queued', 'held', 'running')
 ) AS live;

@@ -89,7 +89,7 @@ from bridge.ports import (
     Runner,
     Scheduler,
 )
-from bridge.script import is_pulled, job_files, mounts_files, refusals, script_name, sweep_files
+from bridge.script import is_pulled, job_files, mounts_files, refusals, script_name
 from bridge.wire.mlexchange import Setting
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job
@@ -559,19 +559,17 @@ class _Flows:
         spec = replace(spec, resources=resources, task=_task_of(job))
         if self.settings.scheduler.access is None:
             refuse_escapes(spec, self.settings.site)
-        if job.tasks:
-            return self._prepare_sweep(spec, request)
         files = job_files(spec, self.settings, job.attempt, request=request)
-        return Prepared(script=files[script_name(job.attempt)], files=files)
+        tasks = self._task_files(spec, request) if spec.sweep else {}
+        return Prepared(script=files[script_name(job.attempt)], files=files, tasks=tasks)
 
-    def _prepare_sweep(self, spec: JobSpec, request: bytes) -> Prepared:
+    def _task_files(self, spec: JobSpec, request: bytes) -> dict[JobId, dict[str, str]]:
         tasks: dict[JobId, dict[str, str]] = {}
         for index, body in enumerate(task_requests(request)):
             task = SweepTask(sweep=spec.job_id, index=index)
             own = replace(read_job(body, site=self.settings.site.name), task=task)
             tasks[own.job_id] = job_files(own, self.settings, 1, request=body)
-        files = sweep_files(spec, tasks, self.settings, request=request)
-        return Prepared(script=files[script_name(1)], files=files, tasks=tasks)
+        return tasks
 
     def _retry_policy(self, job_id: JobId) -> RetryPolicy:
         request = self.world.journal.request(job_id)

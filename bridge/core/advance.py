@@ -45,6 +45,9 @@ _NAMES: dict[type, str] = {
 }
 
 
+_OF_SLURM_JOBS = (Claimed, Seen, Absent, PullMark, StartMark, EndMark, HindranceMark)
+
+
 def accept(
     job_id: JobId, at: datetime, depends_on: Sequence[Dependency] = (), *, tasks: int = 0
 ) -> Step:
@@ -69,6 +72,8 @@ def advance(job: Job, fact: Fact, *, absence_grace: timedelta) -> Step:
     if job.is_over:
         return Step(job=job)
     step = _decide(job, fact, absence_grace)
+    if job.phase is Phase.ARRAY and isinstance(fact, _OF_SLURM_JOBS):
+        step = Step(job=job, anomaly=f"{job.phase} -> {type(fact).__name__}, which is of its tasks")
     if step.anomaly:
         step = Step(job=present(job, fact), anomaly=step.anomaly)
     return step if step.job == job else replace(step, job=_next_revision(step.job))

@@ -1,6 +1,6 @@
 """From a job and a site to the files in the job's folder."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
 
@@ -14,7 +14,7 @@ from jinja2 import (
 from markupsafe import Markup
 
 from bridge.core.errors import ConfigurationError, InvalidRequestError, Problem
-from bridge.core.job import JobId, JobSpec
+from bridge.core.job import JobSpec, Sweep, task_id
 from bridge.core.placement import place
 from bridge.core.settings import SiteSettings
 from bridge.script.bash_templates import BashTemplates
@@ -29,9 +29,13 @@ OURS = "bridge"
 def render(spec: JobSpec, settings: SiteSettings, attempt: int) -> str:
     """The text of the batch script that runs `spec` for the `attempt`th time (from 1).
 
+    Of a sweep it is that of its array.
+
     Raises InvalidRequestError with every field that the site's runtime cannot be told, and
     ConfigurationError when the site's own templates are wrong.
     """
+    if spec.sweep is not None:
+        return _array(spec, spec.sweep, settings)
     site = settings.site
     profile = place(spec.resources, site).profile
     problems = tuple(refusals(spec, site))
@@ -69,28 +73,22 @@ def job_files(
     return files
 
 
-def sweep_files(
-    spec: JobSpec,
-    tasks: Mapping[JobId, Mapping[str, str]],
-    settings: SiteSettings,
-    *,
-    request: bytes,
-) -> dict[str, str]:
-    """The files in the folder of a sweep whose `tasks` have these. Raises like `render`."""
-    return {"job.json": request.decode("utf-8"), script_name(1): _array(spec, tasks, settings)}
-
-
-def _array(spec: JobSpec, tasks: Mapping[JobId, Mapping[str, str]], settings: SiteSettings) -> str:
-    """The script of the array: what a job like these asks of Slurm, and then the tasks' own."""
-    lines = render(spec, settings, 1).splitlines()
-    asked = takewhile(lambda line: line.startswith("#"), lines)
-    at_once = f"%{spec.sweep.at_once}" if spec.sweep and spec.sweep.at_once else ""
-    template = _templates(settings.templates).get_template("array.sbatch.j2")
-    return template.render(
-        directives=_verbatim("\n".join(asked)),
-        array=_verbatim(f"0-{len(tasks) - 1}{at_once}"),
-        tasks=list(tasks),
-        work_root=settings.site.work_root,
+def _array(spec: JobSpec, sweep: Sweep, settings: SiteSettings) -> str:
+    """The script of the array: what a job like its tasks asks of Slurm, and then their own."""
+    lines = render(replace(spec, sweep=None), settings, 1).splitlines()
+    # Options end at the first command (sbatch(1)).
+    head = takewhile(lambda line: not line or line.startswith("#"), lines)
+    asked = [it for it in head if it.startswith(("#!", "#SBATCH"))]
+    at_once = f"%{sweep.at_once}" if sweep.at_once else ""
+    return (
+        _templates(settings.templates)
+        .get_template("array.sbatch.j2")
+        .render(
+            directives=_verbatim("\n".join(asked)),
+            array=_verbatim(f"0-{sweep.tasks - 1}{at_once}"),
+            tasks=[task_id(spec.job_id, index) for index in range(sweep.tasks)],
+            work_root=settings.site.work_root,
+        )
     )
 
 

@@ -11,6 +11,8 @@ import pytest
 from site_bridge import TERMINAL, Configuration, OpenBridge, SiteBridge
 from testbed import Testbed
 
+from bridge.core.job import JobId, task_id
+
 LIFE = ["accepted", "queued", "started", "exited", "finished"]
 
 
@@ -65,6 +67,17 @@ def test_a_job_tells_its_life_as_it_would_with_slurm(laptop: SiteBridge, testbed
     assert data.ended_at is not None
     assert data.started_at <= data.ended_at
     assert output(laptop, job_id) == f"{testbed.user}\n\n"
+
+
+def test_the_tasks_of_a_sweep_run_one_by_one(laptop: SiteBridge) -> None:
+    sweep = {"grid": {"n": [1, 2, 3]}}
+    job_id = run(laptop, "sh", "-c", 'cat "$BRIDGE_PARAMS"; env | grep INDEX', sweep=sweep)
+    assert laptop.told(job_id) == ["accepted", "queued", "started", "finished"]
+    assert laptop.last(job_id).data.slurm_id is None
+    for index in range(3):
+        task = task_id(JobId(job_id), index)
+        assert laptop.life(task) == LIFE
+        assert output(laptop, task) == f"n: {index + 1}\nBRIDGE_SWEEP_INDEX={index}\n"
 
 
 def test_a_command_that_exits_with_7_fails_with_7(laptop: SiteBridge) -> None:

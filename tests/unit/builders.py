@@ -173,10 +173,11 @@ class Story:
         *facts: Fact,
         policy: RetryPolicy | None = None,
         depends_on: Sequence[Dependency] = (),
+        tasks: int = 0,
     ) -> None:
         """Without a policy there is no second attempt."""
         self.policy = policy or RetryPolicy()
-        step = accept(JOB_ID, at(0), depends_on)
+        step = accept(JOB_ID, at(0), depends_on, tasks=tasks)
         self.job: Job = step.job
         self.events: list[Event] = list(step.events)
         self.anomalies: list[str] = []

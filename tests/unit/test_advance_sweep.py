@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from unit.builders import (
     JOB_ID,
     NOON,
@@ -39,9 +41,7 @@ ARRAY = SubmissionTag(f"bridge-{JOB_ID}-1")
 
 
 def sweep(*facts: Fact, tasks: int = 3) -> Story:
-    story = Story()
-    story.job = accept(JOB_ID, NOON, tasks=tasks).job
-    return story.hears(*facts)
+    return Story(*facts, tasks=tasks)
 
 
 def in_slurm(*facts: Fact, tasks: int = 3) -> Story:
@@ -240,6 +240,32 @@ def test_the_next_attempt_of_a_task_is_still_one_of_its_sweep() -> None:
 
     assert story.tells[-1] == "retrying"
     assert (story.job.sweep, story.job.task_index) == (JOB_ID, 1)
+
+
+endings = st.sampled_from(["finished", "failed", "cancelled", "unknown"])
+
+
+@given(st.lists(endings, min_size=1, max_size=8), st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_becomes_of_its_tasks_in_any_order_it_ends_once_with_all_of_them_counted(
+    ends: list[str], data: st.DataObject
+) -> None:
+    told: list[Fact] = [over(index, how) for index, how in enumerate(ends)]
+    noise: list[Fact] = data.draw(
+        st.lists(st.sampled_from([*told, cancel(5), TaskStarted(at=at(5))]))
+    )
+    facts = data.draw(st.permutations([*told, *noise]))
+    story = in_slurm(*facts, tasks=len(ends))
+
+    job = story.job
+    assert job.is_over
+    assert sum(it in ("finished", "failed", "cancelled") for it in story.tells) == 1
+    assert story.tells[-1] == job.phase
+    assert story.tells.count("started") <= 1
+    assert job.tasks_finished == ends.count("finished")
+    assert job.tasks_cancelled == ends.count("cancelled")
+    assert job.tasks_finished + job.tasks_cancelled + job.tasks_failed == len(ends)
+    assert (job.phase == "finished") is (set(ends) == {"finished"})
 
 
 def test_a_sweep_may_wait_for_others_first() -> None:

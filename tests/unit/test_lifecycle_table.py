@@ -28,7 +28,7 @@ from unit.builders import (
     submitted,
 )
 
-from bridge.core.facts import Fact
+from bridge.core.facts import Fact, TaskStarted
 from bridge.core.lifecycle import ENDS, MOVES, Event, EventKind, Phase, Step
 
 LEGAL = {
@@ -58,6 +58,7 @@ FACTS: dict[str, Fact] = {
     "pull failed": pull_failed(10),
     "good news": ended(1, "finished", 10),
     "bad news": ended(1, "failed", 10),
+    "a start": TaskStarted(at=at(10)),
     "pending": seen("PENDING", 10),
     "on hold": seen("PENDING", 10, reason="JobHeldUser"),
     "runs": seen("RUNNING", 10, start=3),
@@ -75,6 +76,7 @@ FACTS: dict[str, Fact] = {
 }
 
 STORIES = {
+    "array": Story(begun(), submitted(), tasks=2),
     "blocked": Story(depends_on=[dependency(1)]),
     "accepted": Story(),
     "pulling": Story(image_awaited()),
@@ -89,35 +91,36 @@ STORIES = {
 
 # What each fact makes of a job in each phase: the next phase, "same", or "odd" for an anomaly.
 BECOMES = {
-    #                  blocked   accepted   pulling   submitting queued    held      running
-    "begun":          "odd       submitting odd       odd        odd       odd       odd",
-    "submitted":      "odd       odd        odd       queued     odd       odd       odd",
-    "refused":        "odd       failed     odd       failed     odd       odd       odd",
-    "not submitted":  "odd       odd        odd       accepted   odd       odd       odd",
-    "claimed":        "odd       odd        odd       odd        same      same      same",
-    "cancel request": "cancelled cancelled  cancelled same       same      same      same",
-    "good news":      "accepted  same       same      same       same      same      same",
-    "bad news":       "failed    same       same      same       same      same      same",
-    "image awaited":  "odd       pulling    odd       odd        odd       odd       odd",
-    "pull begun":     "odd       odd        same      odd        odd       odd       odd",
-    "image there":    "odd       odd        accepted  odd        odd       odd       odd",
-    "pull failed":    "odd       odd        failed    odd        odd       odd       odd",
-    "pending":        "odd       odd        odd       odd        same      queued    queued",
-    "on hold":        "odd       odd        odd       odd        held      same      held",
-    "runs":           "odd       odd        odd       odd        running   running   same",
-    "completing":     "odd       odd        odd       odd        same      same      same",
-    "completed":      "odd       odd        odd       odd        finished  finished  finished",
-    "failure":        "odd       odd        odd       odd        failed    failed    failed",
-    "cancellation":   "odd       odd        odd       odd        cancelled cancelled cancelled",
-    "node failure":   "odd       odd        odd       odd        same      same      same",
-    "word to come":   "odd       odd        odd       odd        odd       odd       odd",
-    "absent":         "odd       odd        odd       odd        same      same      same",
-    "start mark":     "same      same       same      same       running   running   same",
-    "end mark":       "same      same       same      same       same      same      same",
-    "pull mark":      "same      same       same      same       same      same      same",
-    "hindrance":      "same      same       same      same       same      same      same",
+    #                  blocked   accepted   pulling   submitting array queued    held      running
+    "begun":          "odd       submitting odd       odd        odd   odd       odd       odd",
+    "submitted":      "odd       odd        odd       queued     odd   odd       odd       odd",
+    "refused":        "odd       failed     odd       failed     odd   odd       odd       odd",
+    "not submitted":  "odd       odd        odd       accepted   odd   odd       odd       odd",
+    "claimed":        "odd       odd        odd       odd        odd   same      same      same",
+    "cancel request": "cancelled cancelled  cancelled same       same  same      same      same",
+    "good news":      "accepted  same       same      same       same  same      same      same",
+    "bad news":       "failed    same       same      same       same  same      same      same",
+    "a start":        "same      same       same      same       same  same      same      same",
+    "image awaited":  "odd       pulling    odd       odd        odd   odd       odd       odd",
+    "pull begun":     "odd       odd        same      odd        odd   odd       odd       odd",
+    "image there":    "odd       odd        accepted  odd        odd   odd       odd       odd",
+    "pull failed":    "odd       odd        failed    odd        odd   odd       odd       odd",
+    "pending":        "odd       odd        odd       odd        odd   same      queued    queued",
+    "on hold":        "odd       odd        odd       odd        odd   held      same      held",
+    "runs":           "odd       odd        odd       odd        odd   running   running   same",
+    "completing":     "odd       odd        odd       odd        odd   same      same      same",
+    "completed":      "odd       odd        odd       odd        odd   finished  finished  finished",  # noqa: E501
+    "failure":        "odd       odd        odd       odd        odd   failed    failed    failed",
+    "cancellation":   "odd       odd        odd       odd        odd   cancelled cancelled cancelled",  # noqa: E501
+    "node failure":   "odd       odd        odd       odd        odd   same      same      same",
+    "word to come":   "odd       odd        odd       odd        odd   odd       odd       odd",
+    "absent":         "odd       odd        odd       odd        odd   same      same      same",
+    "start mark":     "same      same       same      same       odd   running   running   same",
+    "end mark":       "same      same       same      same       odd   same      same      same",
+    "pull mark":      "same      same       same      same       odd   same      same      same",
+    "hindrance":      "same      same       same      same       odd   same      same      same",
 }  # fmt: skip
-LIVING = ("blocked", "accepted", "pulling", "submitting", "queued", "held", "running")
+LIVING = ("blocked", "accepted", "pulling", "submitting", "array", "queued", "held", "running")
 
 
 @pytest.mark.parametrize("was", list(Phase))

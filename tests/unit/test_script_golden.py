@@ -23,7 +23,7 @@ from unit.script_jobs import (
     with_secret,
 )
 
-from bridge.core.job import JobSpec
+from bridge.core.job import JobSpec, Sweep, SweepTask
 from bridge.core.policy import admission_problems
 from bridge.core.settings import SiteSettings
 from bridge.core.site import PullPolicy, Runtime
@@ -107,6 +107,9 @@ def jobs(site: str) -> dict[str, JobSpec]:
     }
     if site != "vaughan-als":  # which has one node only
         found["several-nodes"] = several_nodes(image)
+    if site == "testbed":
+        found["sweep"] = replace(asked, sweep=Sweep(tasks=3, at_once=2))
+        found["sweep-task"] = replace(asked, task=SweepTask(sweep=asked.job_id, index=2))
     return found
 
 

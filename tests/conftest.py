@@ -14,7 +14,7 @@ from testbed import CHECKOUT, MARK, Testbed
 
 import bridge
 
-NEED_THE_TESTBED = ("integration", "fault", "security")
+NEED_THE_TESTBED = ("integration", "fault", "security", "browser")
 INSTALLED_IN = os.environ.get("BRIDGE_TEST_INSTALLED_IN")
 """The environment that `bridge` must come from; set by scripts/test when it tests the wheel."""
 

@@ -7,6 +7,7 @@ from bridge.cli import exits
 from bridge.cli.cancel import cancel
 from bridge.cli.check import check
 from bridge.cli.completion import completion
+from bridge.cli.dashboard import dashboard
 from bridge.cli.dead import dead
 from bridge.cli.jobs import jobs
 from bridge.cli.journal import journal
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 for command in (
-    *(run, submit, watch, cancel, jobs, logs, sites, dead),
+    *(run, submit, watch, cancel, jobs, logs, sites, dead, dashboard),
     *(render, check, schema, journal, completion),
 ):
     main.add_command(command)

@@ -148,6 +148,10 @@ class Bridge:
         """A small file that a job has left. As Asker.artifact."""
         return self._asker.get().artifact(site, job_id, name)
 
+    def request(self, site: str, job_id: str) -> bytes:
+        """The job message as the site has it. As Asker.request."""
+        return self._asker.get().request(site, job_id)
+
     def _send(self, send: Callable[[Submitter], None]) -> None:
         """Try until the broker has it or the patience is over: sent twice, it still is once."""
         ends = time.monotonic() + self._patience.total_seconds()

@@ -1,0 +1,101 @@
+"""What the pages work with: made anew in each worker, the same in all."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from bridge.client import Bridge, LogRange
+from bridge.client.board import Board, BoardJob, JobFilter, JobSort
+from bridge.core.errors import BridgeError, InvalidRequestError, Problem
+from bridge.core.user_state import UserState
+from bridge.dashboard.examples import Example
+from bridge.dashboard.view import folder_of
+from bridge.wire.limits import SiteLimits
+from bridge.wire.request import read_job
+
+LIMITS_LAST = timedelta(seconds=30)
+"""How long an answer about limits is taken for true."""
+_TRAININGS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The board to read, the bridge to ask and send to, and what forms may begin with.
+
+    Every method raises UnavailableError where board or broker do not answer, unless it says
+    otherwise.
+    """
+
+    board: Board
+    bridge: Bridge
+    examples: tuple[Example, ...]
+    now: Callable[[], datetime]
+    _limits: dict[str, tuple[datetime, SiteLimits]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def sites(self) -> list[str]:
+        """The sites that can be sent to, by name; for a new board, those that are there now."""
+        known = {it.name for it in self.board.sites()}
+        if not known:
+            try:
+                known = {it.site for it in self.bridge.sites()}
+            except BridgeError:
+                known = set()
+        return sorted(known)
+
+    def limits(self, site: str) -> SiteLimits | None:
+        """What the site allows; None: it does not say just now. Raises nothing."""
+        now = self.now()
+        with self._lock:
+            at, known = self._limits.get(site, (None, None))
+        if at is not None and now - at < LIMITS_LAST:
+            return known
+        try:
+            limits = self.bridge.limits(site)
+        except BridgeError:
+            return known
+        with self._lock:
+            self._limits[site] = (now, limits)
+        return limits
+
+    def problems(self, job: Mapping[str, Any], job_id: str) -> tuple[Problem, ...]:
+        """What is wrong with a job wherever it is sent. Raises nothing."""
+        try:
+            read_job(_message(job, job_id), site="")
+        except InvalidRequestError as error:
+            return error.problems
+        return ()
+
+    def submit(self, site: str, job: Mapping[str, Any], job_id: str) -> None:
+        """Send the job; returns when the broker has it. Raises InvalidRequestError too."""
+        self.bridge.submit(site, {**job, "job_id": job_id})
+
+    def trained(self) -> dict[str, str]:
+        """The folders that trainings have left at their sites, the newest first, with titles."""
+        wanted = JobFilter(kinds=("training",), states=(UserState.COMPLETE,))
+        page = self.board.jobs(wanted, sort=JobSort.ENDED, size=_TRAININGS)
+        return {
+            f"{folder_of(job)}/artifacts": f"{job.name}, {job.ended_at:%Y-%m-%d %H:%M} UTC"
+            for job in page.jobs
+            if folder_of(job)
+        }
+
+    def request(self, job: BoardJob) -> Mapping[str, Any]:
+        """The job message as the site has it."""
+        request: Mapping[str, Any] = json.loads(self.bridge.request(job.site, job.job_id))
+        return request
+
+    def tail(self, job: BoardJob, stream: str, length: int) -> LogRange:
+        """The last bytes of a job's output, with their place and the size of it all."""
+        whole = self.bridge.logs(job.site, job.job_id, stream, start=0, length=length)
+        if whole.end >= whole.size:
+            return whole
+        start = max(0, whole.size - length)
+        return self.bridge.logs(job.site, job.job_id, stream, start=start, length=length)
+
+
+def _message(job: Mapping[str, Any], job_id: str) -> bytes:
+    return json.dumps({"version": 1, "job_id": job_id, **job}).encode()

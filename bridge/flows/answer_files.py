@@ -55,10 +55,16 @@ class FileAnswers:
             yield self._range(question, piece, is_known=_job_of(question) in known)
 
     def follow(self, question: FollowQuestion) -> Answer:
-        """From where on the job's output is told now."""
-        lease = timedelta(seconds=question.seconds)
+        """From where on the job's output is told now.
+
+        Only of a job that is on record: nobody can take up the room of others with ids of none.
+        """
+        job_id, lease = _job_of(question), timedelta(seconds=question.seconds)
         try:
-            told = self._tail.follow(_job_of(question), lease)
+            if not self._journal.jobs([job_id]):
+                words = f"nothing is known of a job {job_id} at {self._site.name}"
+                return self.fault(Fault.UNKNOWN, words)
+            told = self._tail.follow(job_id, lease)
         except UnavailableError as error:
             return self.fault(Fault.UNAVAILABLE, str(error))
         if told is None:

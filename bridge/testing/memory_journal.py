@@ -328,7 +328,8 @@ class MemoryJournal:
         return True
 
     def _reading(self, place: int, job_id: JobId) -> Reading:
-        job, note = self._records[job_id].job, self._progress.get(job_id)
+        record, note = self._records[job_id], self._progress.get(job_id)
+        job, first = record.job, record.acceptance
         bookmark = note.bookmark if note else None
         newest = self._events.get(progress_id(job_id, bookmark.number)) if bookmark else None
         return Reading(
@@ -338,7 +339,7 @@ class MemoryJournal:
             attempt=job.attempt,
             restart=job.restart,
             bookmark=bookmark,
-            told_before=0,
+            told_before=first.job.sequence - len(first.messages),
             is_told=newest is None or newest.sent_at is not None,
         )
 

@@ -212,6 +212,7 @@ def test_a_large_artifact_is_named_by_its_path(site: Site) -> None:
 
 
 def test_a_file_system_that_does_not_answer_is_said_to(site: Site) -> None:
+    site.house.receive(message(1))
     site.files.is_available = False
     for verb in ("logs", "follow"):
         assert site.fault(verb=verb, job_id=JOB).reason is Fault.UNAVAILABLE
@@ -273,7 +274,14 @@ def test_following_answers_from_where_on_and_until_when(site: Site) -> None:
     assert read_log(told.body).bytes == b"after"
 
 
+def test_a_job_that_nobody_knows_is_not_followed(site: Site) -> None:
+    assert site.fault(verb="follow", job_id=JOB).reason is Fault.UNKNOWN
+    site.tail.tell_growth()
+    assert site.files.looks == 0
+
+
 def test_too_many_followed_jobs_are_refused_in_words(site: Site) -> None:
+    site.house.receive(message(1))
     for number in range(MOST_FOLLOWED):
         site.tail.follow(JobId(f"job {number}"), timedelta(minutes=1))
     assert site.fault(verb="follow", job_id=JOB).reason is Fault.BUSY

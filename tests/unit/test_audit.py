@@ -58,6 +58,14 @@ def test_a_rebuilt_job_is_sound_with_and_without_events() -> None:
     assert [list(violations(it)) for it in (fresh, going_on, over)] == [[], [], []]
 
 
+@pytest.mark.parametrize("places", [(1,), (1, 3), (4,)])
+def test_progress_may_stand_anywhere_and_with_gaps(places: tuple[int, ...]) -> None:
+    events = list(FINISHED.events)
+    for place in places:
+        events.insert(place, event(9, "progress", f"{JOB_ID}/progress/{place * 7}"))
+    assert list(violations(replace(FINISHED, events=tuple(events)))) == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

@@ -10,11 +10,13 @@ from unit.house import House, job_id, message
 from bridge.core.errors import UnavailableError
 from bridge.core.failure import FailureReason
 from bridge.core.job import SlurmId
+from bridge.core.lifecycle import Job, Phase
 from bridge.core.retry import RetryPolicy
 from bridge.flows.leavings import Leavings
 from bridge.flows.progress import MOST_LOOKS, Progress
 from bridge.flows.record import Recorder
 from bridge.flows.watch import Watch
+from bridge.ports import Acceptance
 from bridge.testing.files import FakeFiles
 from bridge.wire.progress import MOST_POINTS
 
@@ -257,6 +259,24 @@ def test_of_many_running_jobs_each_gets_its_turn(site: Site) -> None:
         assert site.files.looks - looks <= MOST_LOOKS
         seen |= {step for event in site.steps() for step in event}
     assert seen == set(range(1, MOST_LOOKS + 3))
+
+
+def test_a_job_from_a_lost_journal_bears_no_number_again_that_was_told(site: Site) -> None:
+    restored = Job(
+        job_id=JOB,
+        accepted_at=site.house.clock.now(),
+        phase=Phase.RUNNING,
+        slurm_id=SlurmId("1"),
+        sequence=1_772_366_000,
+    )
+    site.house.journal.admit([Acceptance(job=restored, request=b"", fingerprint="", messages=())])
+    site.writes(1)
+    site.look()
+    site.writes(2)
+    site.look()
+    (data,) = site.told()
+    began_at = int(site.house.clock.now().timestamp() - EVERY.total_seconds())
+    assert data["progress"]["number"] == began_at + 2
 
 
 # --- the end of a run

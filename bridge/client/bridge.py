@@ -18,6 +18,7 @@ from uuid import UUID
 from bridge.client.address import broker_at
 from bridge.client.ask import Artifact, Asker, LogRange
 from bridge.client.completion import AnyJob, checked, complete
+from bridge.client.job import Job
 from bridge.client.process import OncePerProcess
 from bridge.client.submit import NoBridgeError, Submitter
 from bridge.client.watching import Watching
@@ -88,7 +89,7 @@ class Bridge:
         is not known to have arrived.
         """
         body, job_id = complete(job)
-        if not unchecked:
+        if not unchecked and not isinstance(job, Job):  # which is right since it was built
             job_id = checked(body, site)
         self._send(lambda it: it.submit(site, body, job_id=job_id))
         return job_id

@@ -19,19 +19,17 @@ def complete(job: AnyJob) -> tuple[bytes, str]:
     Bytes that lack nothing stay as they are. Raises InvalidRequestError when it is no JSON object;
     what else is wrong, `checked` or the site says.
     """
-    body = _encoded(job)
-    data = read_json(body)
+    if isinstance(job, Job):
+        return job.to_bytes(), job.id
+    if isinstance(job, Mapping):
+        whole = {"version": 1, "job_id": str(uuid.uuid4()), **job}
+        return _encoded(whole), str(whole["job_id"])
+    data = read_json(job)
     if not isinstance(data, dict):
         raise InvalidRequestError(Problem(where="", what="a job is a JSON object"))
-    missing = {
-        name: value
-        for name, value in (("version", 1), ("job_id", str(uuid.uuid4())))
-        if name not in data
-    }
-    if missing:
-        data = {**data, **missing}
-        body = json.dumps(data).encode()
-    return body, str(data["job_id"])
+    if "version" in data and "job_id" in data:
+        return job, str(data["job_id"])
+    return complete(data)
 
 
 def checked(body: bytes, site: str) -> str:
@@ -39,11 +37,7 @@ def checked(body: bytes, site: str) -> str:
     return read_job(body, site=site).job_id
 
 
-def _encoded(job: AnyJob) -> bytes:
-    if isinstance(job, bytes):
-        return job
-    if isinstance(job, Job):
-        return job.to_bytes()
+def _encoded(job: Mapping[str, object]) -> bytes:
     try:
         return json.dumps(job, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from testbed import Testbed
 
+from bench.board import board
+from bench.client import client
 from bench.crowd import restart, tracked
 from bench.figures import Figure, table
 from bench.idle import idle
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Callable[[World], Iterator[Figure]]] = {
     "latency": latency,
     "submit": submit,
     "ways": ways,
+    "client": client,
+    "board": board,
 }
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Text,
-    exists,
     func,
     literal,
     or_,
@@ -90,7 +89,8 @@ def _conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     yield from _choices(wanted, _JOBS)
     label = schema.labels.c
     for key, value in wanted.labels.items():
-        yield exists().where(label.job_id == _JOBS.job_id, label.key == key, label.value == value)
+        # Not EXISTS: that would look at every job in turn, and most labels are on few of them.
+        yield _JOBS.job_id.in_(select(label.job_id).where(label.key == key, label.value == value))
     if wanted.text:
         yield or_(
             *(

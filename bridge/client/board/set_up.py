@@ -1,12 +1,13 @@
 """Brings a database to this version's tables."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, insert, inspect, select, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bridge.client.board import schema
 from bridge.client.board.writing import draw
@@ -52,10 +53,16 @@ def bring_up_to_date(engine: Engine) -> None:
 
 def _let_readers_be(engine: Engine) -> None:
     """Readers do not wait for the writer, nor it for them; kept in the file (sqlite.org/wal)."""
+    pragma = "PRAGMA journal_mode = WAL"
     with engine.connect() as connection:
         driver = connection.connection.driver_connection
-        if driver is not None:
-            driver.execute("PRAGMA journal_mode = WAL")
+        if driver is None:
+            return
+        try:
+            # Not through SQLAlchemy, which would begin a transaction: there it cannot be changed.
+            driver.execute(pragma)
+        except sqlite3.Error as error:
+            raise OperationalError(pragma, None, error) from error
 
 
 def _bring_up_to_date(connection: Connection) -> None:

@@ -237,3 +237,22 @@ def test_a_journal_that_cannot_be_written_keeps_the_job_waiting(house: PullingHo
     house.clock.move(timedelta(seconds=15))
     house.settle()
     assert house.told(1)[-1] == "failed"
+
+
+def test_a_failed_pull_that_cannot_be_recorded_is_tried_again(house: PullingHouse) -> None:
+    house.receive(message(1, image=IMAGE))
+    house.step()
+    pull = house.images.pull
+
+    def with_a_full_disk(image: str) -> None:
+        house.journal.failure = "disk full"
+        pull(image)
+
+    house.images.pull = with_a_full_disk  # type: ignore[method-assign]
+    house.run_spawned()
+    house.images.pull = pull  # type: ignore[method-assign]
+    house.journal.failure = None
+    assert house.told(1) == ["accepted", "pulling"]
+    house.settle()
+    assert house.told(1) == ["accepted", "pulling", "failed"]
+    assert house.images.pulls == {IMAGE: 2}

@@ -1,24 +1,30 @@
 """The dashboard under gunicorn: several worker processes, any of which may keep the board."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from gunicorn.app.base import BaseApplication
 
 from bridge.client import Bridge
 from bridge.client.board import Board, BoardKeeper
+from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
 from bridge.dashboard.app import LOCAL_NAMES, make_app
 from bridge.dashboard.desk import Desk
 from bridge.dashboard.examples import Example
+
+log = structlog.get_logger()
 
 THREADS = 8
 """Of a worker: a page that waits for a far site keeps one of them for a moment."""
 PATIENCE = timedelta(seconds=3)
 """How long a page waits for a site or the broker before it says that they are away."""
 _SLOWEST_S = 60
+_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ def serve(serving: Serving) -> None:
 
 def _worker(serving: Serving) -> Any:
     """The application of one worker, with connections of its own: made after the fork."""
-    board = Board(serving.board)
+    board = _board(serving.board)
     bridge = Bridge(serving.broker, patience=PATIENCE)
     # Each worker has one; the board's lease lets one of them work, and another when that one dies.
     BoardKeeper(serving.broker, board).start()
@@ -65,6 +71,16 @@ def _worker(serving: Serving) -> Any:
     # Dash sets itself up with the first question, and not for two threads at once.
     app.server.test_client().get("/_dash-layout", headers={"Host": "127.0.0.1"})
     return app.server
+
+
+def _board(url: str) -> Board:
+    """The board, as soon as its database answers: gunicorn ends where a worker cannot begin."""
+    while True:
+        try:
+            return Board(url)
+        except UnavailableError as error:
+            log.warning("board_unavailable", why=str(error))
+            time.sleep(_PAUSE_S)
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]

@@ -23,6 +23,7 @@ from tcp_proxy import TcpProxy
 from testbed import Testbed
 
 BackAfter = Callable[[str], None]
+UNTIL_LET_GO = "for _ in $(seq 600); do [ ! -e go ] || break; sleep 0.2; done"
 
 pytestmark = pytest.mark.usefixtures("slurm_as_it_was")
 
@@ -42,7 +43,7 @@ def test_a_controller_that_is_away_is_told_once_and_costs_no_job(
     end: Callable[[Testbed, str], None],
 ) -> None:
     bridge = open_bridge(impatient)
-    running = [send(bridge, "sleep 12", resources=ONE_NODE) for _ in range(2)]
+    running = [send(bridge, UNTIL_LET_GO, resources=ONE_NODE) for _ in range(2)]
     for job_id in running:
         bridge.wait_for(job_id, {"started"})
     waiting = [send(bridge, resources=ONE_NODE) for _ in range(3)]
@@ -57,6 +58,7 @@ def test_a_controller_that_is_away_is_told_once_and_costs_no_job(
     left = send(bridge)
     bridge.wait_for(None, {"unreachable"})
     for job_id in running:
+        bridge.as_user("touch", f"{bridge.settings.site.work_root}/{job_id}/go")
         bridge.wait_for(job_id, {"exited"})
     assert not [it for it in (*running, *waiting) if ENDS & set(bridge.told(it))]
     assert bridge.told(taken) == ["accepted"]

@@ -10,9 +10,10 @@ from testbed import Testbed
 from bridge.wire.event import EventData
 
 
-def times(data: EventData) -> list[float]:
+def times(data: EventData) -> list[int]:
+    """In whole seconds, as Slurm tells the last two."""
     known = (data.accepted_at, data.submitted_at, data.started_at, data.ended_at)
-    return [it.timestamp() for it in known if it is not None]
+    return [int(it.timestamp()) for it in known if it is not None]
 
 
 def test_a_job_tells_its_life_in_order_with_all_that_is_known(site_bridge: SiteBridge) -> None:

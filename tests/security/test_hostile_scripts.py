@@ -383,7 +383,7 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
                 it: done.environment[f"BRIDGE_SECRET_{it}".encode()] for it, _ in spec.secrets
             }
             assert secret == {it: SECRETS[name].encode() for it, name in spec.secrets}
-        marks = {f"{JOB_ID}/attempt-1.0.{it}" for it in ("started", "ended")}
+        marks = {f"{JOB_ID}/attempt-1.0.{it}" for it in ("started", "artifacts", "ended")}
         spool = {f"spool/{JOB_ID}.1.0.{it}" for it in ("started", "ended")}
         claim = f"{JOB_ID}/attempt-1.claim"
         assert everything_in(folder / "work") == {

@@ -18,6 +18,7 @@ from bench.crowd import restart, tracked
 from bench.figures import Figure, table
 from bench.idle import idle
 from bench.latency import latency
+from bench.logs import logs
 from bench.relay import relay
 from bench.submit import submit
 from bench.ways import ways
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[World], Iterator[Figure]]] = {
     "ways": ways,
     "client": client,
     "board": board,
+    "logs": logs,
 }
 
 

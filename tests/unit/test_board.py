@@ -1,6 +1,7 @@
 """The board: whatever the order of events, one truth; whatever the page, a moment."""
 
 import multiprocessing
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import create_engine, update
 from unit.board_events import progress, told
 from unit.builders import (
     Story,
@@ -54,10 +55,26 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "board.sqlite"
 
 
-@pytest.fixture
-def board(path: Path) -> Iterator[Board]:
-    with Board(path) as opened:
+POSTGRESQL = os.environ.get("BRIDGE_TEST_POSTGRESQL")
+"""A SQLAlchemy URL of an empty database of the tests' own; see CONTRIBUTING.md."""
+
+
+@pytest.fixture(
+    params=[
+        "SQLite",
+        pytest.param(
+            "PostgreSQL", marks=[] if POSTGRESQL else pytest.mark.skip("no BRIDGE_TEST_POSTGRESQL")
+        ),
+    ]
+)
+def board(request: pytest.FixtureRequest, path: Path) -> Iterator[Board]:
+    where = path if request.param == "SQLite" else str(POSTGRESQL)
+    with Board(where) as opened:
         yield opened
+    if request.param == "PostgreSQL":
+        engine = create_engine(str(where))
+        schema.metadata.drop_all(engine)
+        engine.dispose()
 
 
 def known(board: Board, number: int = 1) -> BoardJob:
@@ -535,6 +552,6 @@ def test_a_batch_with_something_impossible_leaves_nothing_behind(board: Board) -
     (first, *_), (other, *_) = told(STORIES["runs"], 1), told(STORIES["runs"], 2)
     data = other.data.model_copy(update={"exit_code": 2**80})
     impossible = other.model_copy(update={"data": data})
-    with pytest.raises(Exception, match="too large"):
+    with pytest.raises(Exception, match=r"too large|out of range"):
         board.record([first, impossible])
     assert board.jobs().total == 0

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from select import POLLIN, poll
+from threading import Event
 from time import monotonic
 
 import structlog
@@ -20,7 +20,7 @@ MOST_OUTPUT = 32 * 1024 * 1024
 
 CHUNK = 65536
 FEEDING_SECONDS = 0.02
-WAKE_SECONDS = 0.2
+WAKE_SECONDS = 1
 LOGGED_ARGUMENTS = 8
 SHOWN_CHARACTERS = 500
 
@@ -59,6 +59,22 @@ class SshRunner:
         if answer.return_code is None:
             log.warning("command_given_up", command=list(argv[:LOGGED_ARGUMENTS]))
         return answer
+
+
+class _News(Event):
+    """Set when there is something new to hear on one of a channel's outputs, or an end of it."""
+
+    def clear(self) -> None:
+        """Nothing: paramiko says so when one output is drained; the other may have more.
+
+        Its own pipe for both loses news by that, and when it is closed while the connection's
+        thread writes to it, that thread ends, and the connection with it (seen with 5.1).
+        """
+
+    def wait_for_more(self, seconds: float) -> None:
+        """Return when there was some since the last time, or so much later."""
+        self.wait(seconds)
+        super().clear()
 
 
 class _Talk:
@@ -119,8 +135,9 @@ class _Talk:
 
     def _listen(self, *, until: Callable[[], bool]) -> bool:
         """Hear what is said until it holds; whether it does, or all ended in good order."""
-        channel, poller = self._channel, poll()
-        poller.register(channel.fileno(), POLLIN)
+        channel, news = self._channel, _News()
+        channel.in_buffer.set_event(news)
+        channel.in_stderr_buffer.set_event(news)
         while True:
             # Asked before the last of it is heard: what comes after the end is nothing.
             is_at_end, is_closed = channel.eof_received, channel.closed
@@ -132,10 +149,7 @@ class _Talk:
             left = self._deadline - monotonic()
             if left <= 0:
                 return False
-            # paramiko's pipe stands for both outputs, and is emptied by whoever drains one of them:
-            # now and then it does not tell of the other (seen with 5.1: a third of large answers).
-            longest = FEEDING_SECONDS if self._unfed else WAKE_SECONDS
-            poller.poll(1000 * min(left, longest))
+            news.wait_for_more(min(left, FEEDING_SECONDS if self._unfed else WAKE_SECONDS))
             # It need not listen to the end.
             with suppress(OSError):
                 self._feed()

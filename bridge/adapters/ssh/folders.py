@@ -1,6 +1,5 @@
 """The jobs' folders and the marker spool, on a file system that the login node sees."""
 
-import secrets
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +11,14 @@ import structlog
 from bridge.adapters.ssh import sftp_packets as packets
 from bridge.adapters.ssh.connection import SshConnection
 from bridge.adapters.ssh.session import sftp_session
-from bridge.adapters.ssh.sftp import Sftp, check_is_folder, entries, read_files, write_files
+from bridge.adapters.ssh.sftp import (
+    FOLDER_MODE,
+    Sftp,
+    check_is_folder,
+    entries,
+    read_files,
+    write_files,
+)
 from bridge.adapters.ssh.sftp_packets import Entry, Kind, Status
 from bridge.core.facts import LAST_MARKS
 from bridge.core.job import JobId, SlurmId
@@ -23,9 +29,6 @@ MOST_MARKS = 10_000
 """How many files one look at the spool takes up."""
 UNFINISHED_FOR = timedelta(seconds=60)
 """How long a file may be seen in the spool without being a marker, before it is removed."""
-
-_FOLDER_MODE = 0o750
-_FILE_MODE = 0o640
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -58,15 +61,8 @@ class SshFolders:
         folder = self._root / job_id
         with sftp_session(self._connection, folder) as sftp:
             self._make_job_folder(sftp, folder)
-            sftp.ask([packets.make_folder(f"{folder}/artifacts", mode=_FOLDER_MODE)])
-            write_files(
-                sftp,
-                [
-                    (f"{folder}/{name}", f"{folder}/.{_new_name()}.unfinished", content.encode())
-                    for name, content in files.items()
-                ],
-                mode=_FILE_MODE,
-            )
+            sftp.ask([packets.make_folder(f"{folder}/artifacts", mode=FOLDER_MODE)])
+            write_files(sftp, folder, {name: text.encode() for name, text in files.items()})
 
     def claim(self, job_id: JobId, attempt: int, slurm_id: SlurmId) -> SlurmId:
         """Give the attempt's container to this Slurm job unless one has it; the one that has it.
@@ -120,12 +116,12 @@ class SshFolders:
         return str(self._spool / name)
 
     def _make_job_folder(self, sftp: Sftp, folder: PurePosixPath) -> None:
-        wanted = [packets.make_folder(str(it), mode=_FOLDER_MODE) for it in (self._spool, folder)]
+        wanted = [packets.make_folder(str(it), mode=FOLDER_MODE) for it in (self._spool, folder)]
         look = packets.about(Kind.LSTAT, str(folder))
         *_, looked = sftp.ask([*wanted, look])
         if looked.status == Status.NO_SUCH_FILE:
             above = [*reversed(self._root.parents[:-1]), self._root]
-            sftp.ask(packets.make_folder(str(it), mode=_FOLDER_MODE) for it in above)
+            sftp.ask(packets.make_folder(str(it), mode=FOLDER_MODE) for it in above)
             *made, looked = sftp.ask([*wanted, look])
             if looked.status == Status.NO_SUCH_FILE:
                 made[-1].check()
@@ -171,10 +167,6 @@ class SshFolders:
                 log.warning("not_a_mark", file=name, removed=False, words=str(error))
             else:
                 log.warning("not_a_mark", file=name, removed=True)
-
-
-def _new_name() -> str:
-    return secrets.token_hex(8)
 
 
 def _age(seen: tuple[int, Mark]) -> tuple[int, int, bool]:

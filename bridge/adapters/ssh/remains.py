@@ -1,6 +1,5 @@
 """What the jobs' folders still tell when the journal is lost, where the login node sees them."""
 
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from bridge.adapters.ssh import sftp_packets as packets
 from bridge.adapters.ssh.connection import SshConnection
 from bridge.adapters.ssh.reading import SshFiles
 from bridge.adapters.ssh.session import sftp_session
-from bridge.adapters.ssh.sftp import Sftp, check_is_folder, entries, write_files
+from bridge.adapters.ssh.sftp import FOLDER_MODE, Sftp, check_is_folder, entries, write_files
 from bridge.adapters.ssh.sftp_packets import Entry, Kind
 from bridge.core.facts import ScriptMark
 from bridge.core.job import JobId
@@ -30,8 +29,6 @@ from bridge.wire.remains import (
 MOST_FOLDERS = 1_000_000
 MOST_FILES = 10_000
 """Of one job's folder, which its container may fill."""
-_FILE_MODE = 0o640
-_FOLDER_MODE = 0o750
 
 
 class SshRemains:
@@ -67,23 +64,16 @@ class SshRemains:
     def tell_again(self, job_id: JobId, attempt: int, marks: Iterable[ScriptMark]) -> None:
         """Put markers into the spool once more. Raises UnavailableError."""
         spool = self._root / "spool"
-        files = [
-            (
-                f"{spool}/{mark_name(job_id, attempt, it)}",
-                f"{spool}/.{secrets.token_hex(8)}.unfinished",
-                mark_text(it).encode(),
-            )
-            for it in marks
-        ]
+        texts = {mark_name(job_id, attempt, it): mark_text(it).encode() for it in marks}
         with sftp_session(self._connection, spool) as sftp:
             _, looked = sftp.ask(
                 [
-                    packets.make_folder(str(spool), mode=_FOLDER_MODE),
+                    packets.make_folder(str(spool), mode=FOLDER_MODE),
                     packets.about(Kind.LSTAT, str(spool)),
                 ]
             )
             check_is_folder(looked)
-            write_files(sftp, files, mode=_FILE_MODE)
+            write_files(sftp, spool, texts)
 
     def _left_behind(self, job_id: JobId) -> LeftBehind | str:
         """What lies in the folder; words, where that cannot be listed."""

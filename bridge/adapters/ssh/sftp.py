@@ -1,10 +1,12 @@
 """An SFTP session that sends many requests before it waits: a far site costs few round trips."""
 
+import secrets
 import stat
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
+from pathlib import PurePosixPath
 from time import monotonic
 
 from paramiko import Channel, SSHException
@@ -16,6 +18,7 @@ MOST_AT_ONCE = 64
 """Requests that wait for their replies; servers read them one by one."""
 MOST_PACKET = 16 * 1024 * 1024
 MOST_BANNER = 1024 * 1024
+FOLDER_MODE, FILE_MODE = 0o750, 0o640
 _HEADER = 4
 _GREETING = bytes([Kind.VERSION]) + struct.pack(">I", VERSION)
 
@@ -120,24 +123,25 @@ def check_is_folder(looked: Reply) -> None:
         raise NotADirectoryError("it is not a folder")
 
 
-def write_files(sftp: Sftp, files: Sequence[tuple[str, str, bytes]], *, mode: int) -> None:
-    """Write files whole or not at all: each as path, a path to write it to first, and content.
+def write_files(sftp: Sftp, folder: PurePosixPath, files: Mapping[str, bytes]) -> None:
+    """Write files into the folder, each whole or not at all.
 
     On disk before they get their names, where the server can do that (OpenSSH's PROTOCOL, 4.6).
-    Raises OSError; nothing is left under the first paths then.
+    Raises OSError; nothing unfinished is left then.
     """
+    parts = {name: f"{folder}/.{secrets.token_hex(8)}.unfinished" for name in files}
     try:
-        opened = sftp.ask(packets.open_new(part, mode=mode) for _, part, _ in files)
+        opened = sftp.ask(packets.open_new(it, mode=FILE_MODE) for it in parts.values())
         contents = [
-            (it.handle(), content) for it, (_, _, content) in zip(opened, files, strict=True)
+            (it.handle(), content) for it, content in zip(opened, files.values(), strict=True)
         ]
         sftp.do(
             request for handle, content in contents for request in _filling(sftp, handle, content)
         )
-        sftp.do(packets.rename(part, path) for path, part, _ in files)
+        sftp.do(packets.rename(part, f"{folder}/{name}") for name, part in parts.items())
     except OSError:
         if sftp.is_usable:
-            sftp.ask(packets.about(Kind.REMOVE, part) for _, part, _ in files)
+            sftp.ask(packets.about(Kind.REMOVE, it) for it in parts.values())
         raise
 
 

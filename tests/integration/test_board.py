@@ -1,6 +1,6 @@
 """The board over the testbed's RabbitMQ: filled from the stream of events, whatever happens."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,19 +8,17 @@ from pathlib import Path
 import pytest
 from rabbitmq_management import Management, own_namespace, until
 from testbed import Testbed
-from unit.board_events import told
+from unit.board_events import publish, told
 from unit.builders import running, seen
 
 from bridge.adapters.rabbitmq import (
     Begin,
     HistoryReader,
-    Publisher,
-    RabbitEventSink,
     declare_topology,
 )
 from bridge.client.board import Board, BoardKeeper, UserState
 from bridge.core.settings import BrokerSettings
-from bridge.wire.event import CloudEvent, Message
+from bridge.wire.event import CloudEvent
 
 SITE = "testbed"
 SOON = timedelta(seconds=60)
@@ -43,19 +41,6 @@ def management(testbed: Testbed) -> Management:
 
 def jobs(first: int, count: int) -> list[CloudEvent]:
     return [event for number in range(first, first + count) for event in told(DONE, number)]
-
-
-def publish(settings: BrokerSettings, events: Sequence[CloudEvent]) -> None:
-    messages = [
-        Message(
-            event_id=it.id,
-            routing_key=f"{it.data.site}.{it.data.event}",
-            body=it.model_dump_json().encode(),
-        )
-        for it in events
-    ]
-    with Publisher(settings) as publisher:
-        assert all(RabbitEventSink(settings, publisher).publish(messages))
 
 
 def read(history: HistoryReader, count: int) -> list[str | None]:

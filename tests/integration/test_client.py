@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,18 +19,17 @@ from uuid import uuid4
 import pytest
 from rabbitmq_management import Management, own_namespace, until
 from testbed import CHECKOUT, Testbed
-from unit.board_events import told
+from unit.board_events import publish, told
 from unit.builders import running, seen, site
 from unit.house import job_id
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.rabbitmq import Consumer, Publisher, RabbitEventSink, declare_topology
+from bridge.adapters.rabbitmq import Consumer, declare_topology
 from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
 from bridge.client import Bridge, NoBridgeError
 from bridge.core.job import JobId
 from bridge.core.settings import BrokerSettings, JournalSettings
 from bridge.flows.intake import Intake
-from bridge.wire.event import CloudEvent, Message
 
 SITE = "testbed"
 SOON = timedelta(seconds=60)
@@ -72,19 +71,6 @@ def waiting(settings: BrokerSettings, count: int) -> list[str]:
             found += [json.loads(it.body)["job_id"] for it in deliveries]
         assert consumer.take(1, timeout=timedelta(seconds=0.5)) == ()
     return found
-
-
-def publish(settings: BrokerSettings, events: Sequence[CloudEvent]) -> None:
-    messages = [
-        Message(
-            event_id=it.id,
-            routing_key=f"{it.data.site}.{it.data.event}",
-            body=it.model_dump_json().encode(),
-        )
-        for it in events
-    ]
-    with Publisher(settings) as publisher:
-        assert all(RabbitEventSink(settings, publisher).publish(messages))
 
 
 def test_a_job_is_in_the_sites_queue_when_submit_returns(

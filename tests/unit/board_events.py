@@ -1,16 +1,19 @@
 """Stories of jobs as the status events that a board gets."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from unit.builders import SLURM_ID, Story, at, job_spec, site
 from unit.house import job_id
 
+from bridge.adapters.rabbitmq import Publisher, RabbitEventSink
 from bridge.core.job import JobId, JobSpec
 from bridge.core.lifecycle import Event
 from bridge.core.progress import Point
+from bridge.core.settings import BrokerSettings
 from bridge.core.site import Site
-from bridge.wire.event import CloudEvent, Run, decode, encode, encode_progress
+from bridge.wire.event import CloudEvent, Message, Run, decode, encode, encode_progress
 from bridge.wire.returned import progress_data
 
 SITE = site()
@@ -24,6 +27,20 @@ def told(
     spec = job_spec(job_id=job_id(number), **asked)
     delay = timedelta(minutes=later)
     return [_told(it, job_id(number), the_site, spec, delay) for it in story.events]
+
+
+def publish(settings: BrokerSettings, events: Sequence[CloudEvent]) -> None:
+    """Have a broker tell them."""
+    messages = [
+        Message(
+            event_id=it.id,
+            routing_key=f"{it.data.site}.{it.data.event}",
+            body=it.model_dump_json().encode(),
+        )
+        for it in events
+    ]
+    with Publisher(settings) as publisher:
+        assert all(RabbitEventSink(settings, publisher).publish(messages))
 
 
 def progress(

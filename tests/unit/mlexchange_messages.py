@@ -3,12 +3,23 @@
 import json
 from typing import Any
 
+import pytest
+
+from bridge.core.errors import InvalidRequestError
 from bridge.core.job import ArgumentList, Mount, Resources, ShellLine
 from bridge.core.mlexchange import CatalogueTask, MlexchangeRules
 from bridge.core.site import Runtime
 from bridge.wire.mlexchange import Origin, Setting, Translated, translate
 
 Message = dict[str, Any]
+
+
+def problem_of(message: Message) -> tuple[str, str]:
+    """Where in it the only thing is that is wrong with it, and what."""
+    with pytest.raises(InvalidRequestError) as caught:
+        bodies(message)
+    (problem,) = caught.value.problems
+    return problem.where, problem.what
 
 
 def broker_task(**changes: object) -> Message:

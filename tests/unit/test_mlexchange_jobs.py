@@ -13,9 +13,8 @@ from unit.mlexchange_messages import (
     compute_jobs,
     listed_job,
     notes,
+    problem_of,
 )
-
-from bridge.core.errors import InvalidRequestError
 
 
 def with_keywords(**changes: object) -> Message:
@@ -25,13 +24,6 @@ def with_keywords(**changes: object) -> Message:
 
 def with_requirements(**changes: object) -> Message:
     return compute_jobs(requirements=changes)
-
-
-def problem_of(message: Message) -> tuple[str, str]:
-    with pytest.raises(InvalidRequestError) as caught:
-        bodies(message)
-    (problem,) = caught.value.problems
-    return problem.where, problem.what
 
 
 def test_the_example_becomes_a_job_of_ours() -> None:

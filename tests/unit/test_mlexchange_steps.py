@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from unit.mlexchange_messages import ALS, RULES, Message, bodies, body, flow_steps, notes, step
+from unit.mlexchange_messages import (
+    ALS,
+    RULES,
+    Message,
+    bodies,
+    body,
+    flow_steps,
+    notes,
+    problem_of,
+    step,
+)
 
 from bridge.core.errors import InvalidRequestError
 from bridge.core.site import Runtime
@@ -24,13 +34,6 @@ def conda_step(**changes: object) -> Message:
 
 def model_step(task: str = "train", **changes: object) -> Message:
     return {"model_name": "dlsia", "task_name": task, "params": {"epochs": 3}} | changes
-
-
-def problem_of(message: Message) -> tuple[str, str]:
-    with pytest.raises(InvalidRequestError) as caught:
-        bodies(message)
-    (problem,) = caught.value.problems
-    return problem.where, problem.what
 
 
 def test_the_example_becomes_a_job_of_ours() -> None:

@@ -9,6 +9,7 @@ from bridge.core.advance import accept
 from bridge.core.dependency import closes_a_circle
 from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.job import Dependency, JobId, JobSpec
+from bridge.core.lifecycle import Job
 from bridge.core.policy import admission_problems
 from bridge.core.site import Site
 from bridge.flows.messages import Messages, OwnMessages
@@ -60,7 +61,7 @@ class Intake:
         journal: IntakeJournal,
         clock: Clock,
         examine: Callable[[JobSpec], Iterable[Problem]],
-        on_arrival: Callable[[Sequence[JobId]], None] = lambda _: None,
+        on_arrival: Callable[[Sequence[Job]], None] = lambda _: None,
         messages: Messages | None = None,
     ) -> None:
         """`examine` says what of a job its script could not be told.
@@ -93,10 +94,7 @@ class Intake:
         if rejections:
             self._journal.admit([*rejections, *conflicts.replies])
         arrived = [
-            job.job.job_id
-            for it in entries
-            if isinstance(it, Acceptance)
-            for job in (it, *it.siblings)
+            job.job for it in entries if isinstance(it, Acceptance) for job in (it, *it.siblings)
         ]
         if arrived:
             self._on_arrival(arrived)

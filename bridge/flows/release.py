@@ -10,7 +10,7 @@ import structlog
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import DependencyEnded, Fact, TaskStarted
 from bridge.core.job import JobId
-from bridge.core.lifecycle import Phase
+from bridge.core.lifecycle import Job, Phase
 from bridge.flows.record import Recorder
 from bridge.ports import Clock, DependencyJournal, JobFolders, LifecycleJournal, News
 
@@ -27,7 +27,7 @@ class Released:
     changed: int
     """How many steps were recorded."""
     noted: int
-    """How many jobs were written into their folders."""
+    """How many new jobs were dealt with: those that wait are in their folders."""
 
 
 class Release:
@@ -60,11 +60,11 @@ class Release:
         self._unknown_grace = unknown_grace
         self._batch = batch
         # An earlier daemon may have had no time for some of them; once more changes nothing.
-        self._to_note = deque(it.job_id for it in dependencies.blocked())
+        self._to_note = deque(dependencies.blocked())
 
-    def arrived(self, job_ids: Iterable[JobId]) -> None:
+    def arrived(self, jobs: Iterable[Job]) -> None:
         """Look at these new jobs in the next passes."""
-        self._to_note.extend(job_ids)
+        self._to_note.extend(jobs)
 
     def release_waiting(self) -> Released:
         """Tell one batch of news, and note some of the new jobs that wait.
@@ -75,16 +75,21 @@ class Release:
 
     def _tell_news(self) -> int:
         now = self._clock.now()
-        facts: dict[JobId, list[Fact]] = defaultdict(list)
+        facts = defaultdict[JobId, list[Fact]](list)
         for it in self._dependencies.news(self._batch, unknown_before=now - self._unknown_grace):
             facts[it.job_id].append(_fact(it, now))
+        if not facts:
+            return 0
         jobs = self._jobs.jobs(facts)
         told_to = ((job, fact) for job in jobs for fact in facts[job.job_id])
         return self._recorder.tell(told_to).changed
 
     def _note_some(self) -> int:
         some = [self._to_note.popleft() for _ in range(min(_NOTED_AT_ONCE, len(self._to_note)))]
-        waiting = [it.job_id for it in self._jobs.jobs(some) if it.phase is Phase.BLOCKED]
+        # Most never wait, and are not asked for once more.
+        waited = [it.job_id for it in some if it.phase is Phase.BLOCKED]
+        now = self._jobs.jobs(waited) if waited else ()
+        waiting = [it for it in now if it.phase is Phase.BLOCKED]
         try:
             self._note(waiting)
         except UnavailableError as error:
@@ -93,10 +98,10 @@ class Release:
             return 0
         return len(some)
 
-    def _note(self, job_ids: Sequence[JobId]) -> None:
-        for it in job_ids:
-            request = self._jobs.request(it).decode("utf-8")
-            self._folders.create(it, {"job.json": request})
+    def _note(self, jobs: Sequence[Job]) -> None:
+        for it in jobs:
+            request = self._jobs.request(it.job_id).decode("utf-8")
+            self._folders.create(it.job_id, {"job.json": request})
 
 
 def _fact(news: News, at: datetime) -> Fact:

@@ -112,7 +112,7 @@ class Submission:
         at_once: int = 1,
         batch: int = 200,
         takes_arrays: bool = True,
-        lacks_image: Callable[[Job], bool] = lambda _: False,
+        lacks_image: Callable[[Job], bool] | None = None,
     ) -> None:
         """`settle_time` is how long a submitted job may take to show in Slurm's answers.
 
@@ -158,6 +158,8 @@ class Submission:
         )
 
     def _without_those_that_lack_images(self, fresh: Sequence[Job]) -> Sequence[Job]:
+        if self._lacks_image is None:
+            return fresh
         lacking = {it.job_id for it in fresh if self._lacks_image(it)}
         at = self._clock.now()
         self._recorder.tell((it, ImageAwaited(at=at)) for it in fresh if it.job_id in lacking)

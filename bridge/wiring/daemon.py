@@ -19,16 +19,9 @@ from bridge.adapters.rabbitmq import (
 )
 from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
 from bridge.core.policy import within_budget
-from bridge.core.settings import (
-    PollingSettings,
-    SchedulerKind,
-    SiteSettings,
-)
+from bridge.core.settings import PollingSettings, SchedulerKind, SiteSettings
 from bridge.daemon import Daemon
-from bridge.ports import (
-    Clock,
-    Scheduler,
-)
+from bridge.ports import Clock, Scheduler
 from bridge.wiring.flows import Flows
 from bridge.wiring.reach import reached
 from bridge.wiring.world import World

@@ -4,12 +4,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bridge.core.job import JobId
 from bridge.core.lifecycle import Job
-from bridge.core.settings import (
-    SchedulerKind,
-    SiteSettings,
-)
+from bridge.core.settings import SchedulerKind, SiteSettings
 from bridge.core.site import PullPolicy
 from bridge.daemon import Verbs
 from bridge.flows.answer import Answers
@@ -40,10 +36,6 @@ from bridge.worker import Worker
 def _in_a_thread(work: Callable[[], None]) -> None:
     """Nobody waits for it: a pull that is cut off leaves nothing that counts as an image."""
     threading.Thread(target=work, name="pull", daemon=True).start()
-
-
-def _lacks_no_image(_: Job) -> bool:
-    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +101,8 @@ class Flows:
 
         pulls = self._pulls(recorder) if self._pulls_before else None
 
-        def announce(arrived: Sequence[JobId]) -> None:
-            cancellation.cancel_arrivals(arrived)
+        def announce(arrived: Sequence[Job]) -> None:
+            cancellation.cancel_arrivals([it.job_id for it in arrived])
             release.arrived(arrived)
 
         def intake(messages: Messages) -> Intake:
@@ -140,7 +132,7 @@ class Flows:
                 parallel=parallel,
                 at_once=settings.scheduler.parallel_submissions,
                 takes_arrays=settings.scheduler.kind is not SchedulerKind.LOCAL,
-                lacks_image=_lacks_no_image if pulls is None else pulls.lacks_image,
+                lacks_image=None if pulls is None else pulls.lacks_image,
             ),
             pulls=pulls,
             watch=Watch(

@@ -6,23 +6,14 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bridge.adapters.escapes import refuse_escapes
-from bridge.core.errors import (
-    InvalidRequestError,
-    Problem,
-    UnavailableError,
-)
+from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.job import JobId, JobSpec, SweepTask
 from bridge.core.lifecycle import Job
 from bridge.core.placement import limits_for
 from bridge.core.retry import RetryPolicy, grown, policy_for
-from bridge.core.settings import (
-    SiteSettings,
-)
+from bridge.core.settings import SiteSettings
 from bridge.flows.submit import Prepared
-from bridge.ports import (
-    JobFolders,
-    LifecycleJournal,
-)
+from bridge.ports import JobFolders, LifecycleJournal
 from bridge.script import is_pulled, job_files, refusals, script_name
 from bridge.wire.outcome import write_outcome
 from bridge.wire.request import read_job

@@ -12,25 +12,10 @@ from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.site_images import SiteImages
 from bridge.adapters.slurm.command_line import SlurmCommandLine
-from bridge.core.errors import (
-    ConfigurationError,
-    Problem,
-)
-from bridge.core.settings import (
-    SchedulerKind,
-    SchedulerSettings,
-    SiteSettings,
-    SshSettings,
-)
+from bridge.core.errors import ConfigurationError, Problem
+from bridge.core.settings import SchedulerKind, SchedulerSettings, SiteSettings, SshSettings
 from bridge.flows.rebuild import Remains
-from bridge.ports import (
-    Clock,
-    Images,
-    JobFiles,
-    JobFolders,
-    Runner,
-    Scheduler,
-)
+from bridge.ports import Clock, Images, JobFiles, JobFolders, Runner, Scheduler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,9 @@ from bridge.adapters.local_folders import LocalRemains
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.adapters.sqlite_journal import open_journal
-from bridge.core.settings import (
-    SchedulerKind,
-    SiteSettings,
-)
+from bridge.core.settings import SchedulerKind, SiteSettings
 from bridge.flows.rebuild import Findings, Remains, fill, search
-from bridge.ports import (
-    Clock,
-    Scheduler,
-)
+from bridge.ports import Clock, Scheduler
 from bridge.wiring.reach import local_processes, login_node
 
 

@@ -1,7 +1,7 @@
 """The flows put together over the shipped fakes: a bridge whose world is moved by hand."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 
@@ -117,8 +117,8 @@ class House:
             clock=self.clock,
         )
 
-    def _announce(self, arrived: Sequence[JobId]) -> None:
-        self.cancellation.cancel_arrivals(arrived)
+    def _announce(self, arrived: Sequence[Job]) -> None:
+        self.cancellation.cancel_arrivals([it.job_id for it in arrived])
         self.release.arrived(arrived)
 
     def _new_release(self) -> Release:
@@ -140,7 +140,7 @@ class House:
             clock=self.clock,
         )
 
-    def _new_submission(self) -> Submission:
+    def _new_submission(self, lacks_image: Callable[[Job], bool] | None = None) -> Submission:
         return Submission(
             site=self.site,
             scheduler=self.slurm,
@@ -150,6 +150,7 @@ class House:
             clock=self.clock,
             prepare=self._prepare,
             settle_time=SETTLE_TIME,
+            lacks_image=lacks_image,
         )
 
     def lenient_intake(self) -> Intake:

@@ -6,7 +6,8 @@ import pytest
 from unit.house import UNRENDERABLE, House, job_id, message
 
 from bridge.core.errors import Problem, UnavailableError
-from bridge.core.job import JobId, JobSpec
+from bridge.core.job import JobSpec
+from bridge.core.lifecycle import Job
 from bridge.flows.intake import Intake
 from bridge.ports import Settlement
 
@@ -126,8 +127,8 @@ def test_arrivals_are_announced_before_they_are_settled_and_again_when_that_fail
 ) -> None:
     announced: list[list[str]] = []
 
-    def fail_once(arrived: Sequence[JobId]) -> None:
-        announced.append(list(arrived))
+    def fail_once(arrived: Sequence[Job]) -> None:
+        announced.append([it.job_id for it in arrived])
         if len(announced) == 1:
             raise UnavailableError("disk I/O error")
 
@@ -147,7 +148,7 @@ def test_arrivals_are_announced_before_they_are_settled_and_again_when_that_fail
 
 
 def test_where_nothing_arrives_nothing_is_announced(house: House) -> None:
-    announced: list[Sequence[JobId]] = []
+    announced: list[Sequence[Job]] = []
     intake = Intake(
         site=house.site,
         journal=house.journal,

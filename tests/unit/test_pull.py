@@ -5,13 +5,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.house import SETTLE_TIME, House, message
+from unit.house import House, message
 
 from bridge.core.failure import FailureReason
 from bridge.core.job import JobId
 from bridge.core.retry import RetryPolicy
 from bridge.flows.pull import Pulls
-from bridge.flows.submit import Submission
 from bridge.testing.images import FakeImages
 
 if TYPE_CHECKING:
@@ -40,17 +39,7 @@ class PullingHouse(House):
             spawn=self._spawn,
             at_once=2,
         )
-        self.submission = Submission(
-            site=self.site,
-            scheduler=self.slurm,
-            folders=self.folders,
-            journal=self.journal,
-            recorder=self.recorder,
-            clock=self.clock,
-            prepare=self._prepare,
-            settle_time=SETTLE_TIME,
-            lacks_image=self.pulls.lacks_image,
-        )
+        self.submission = self._new_submission(self.pulls.lacks_image)
 
     def step(self) -> None:
         """Submit what can be, and begin what has to be."""

@@ -1,6 +1,6 @@
 """What the flows need of the world, as Protocols; adapters fulfil them, fakes stand in for them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -57,8 +57,13 @@ class Scheduler(Protocol):
         """
         ...
 
-    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
-        """Every Slurm job that bears the tag, lowest id first; empty only when Slurm said so."""
+    def find(
+        self, tags: Collection[SubmissionTag], *, since: datetime
+    ) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+        """Of each tag, every Slurm job that bears it, lowest id first; none only if Slurm said so.
+
+        A tag of which nobody can tell now has no entry; where that is so of all, it raises.
+        """
         ...
 
     def queue(self) -> tuple[Sighting, ...]:

@@ -1,7 +1,7 @@
 """Submit: recorded jobs become Slurm jobs, each once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore
@@ -47,6 +47,7 @@ log = structlog.get_logger()
 A = TypeVar("A")
 R = TypeVar("R")
 
+_BUG = "the bridge failed to submit this job; its log says more"
 _CHECKS_BEFORE_RESUBMISSION = 2
 _MOST_NOT_UNDERSTOOD = 3
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
@@ -209,6 +210,11 @@ class Submission:
                 self._recorder.tell([(job, fact)])
         except BridgeError as error:
             return error
+        except Exception:
+            # A job that trips over a bug of ours must not keep the others of the pass from Slurm.
+            log.exception("submission_failed", job=job.job_id)
+            self._doubt(job, _BUG)
+            return None
         return fact
 
     def _try(self, job: Job, request: bytes, attempt: "_Attempt") -> Fact | None:
@@ -220,6 +226,11 @@ class Submission:
             prepared = self._prepare(job, request)
         except InvalidRequestError as error:
             return Refused(at=self._clock.now(), words=str(error))
+        except BridgeError:
+            raise
+        except Exception:
+            log.exception("script_not_written", job=job.job_id)
+            return Refused(at=self._clock.now(), words=_BUG)
         try:
             for task, files in prepared.tasks.items():
                 self._folders.create(task, files)
@@ -242,9 +253,7 @@ class Submission:
             if error.is_understood:
                 # Slurm does not answer: the others wait until it is known what became of this one.
                 attempt.meet(UnavailableError(str(error)))
-            else:
-                self._not_understood[job.job_id].append(str(error))
-            self._uncertain_since[job.job_id] = self._clock.uptime()
+            self._doubt(job, None if error.is_understood else str(error))
             return None
         except UnavailableError as error:
             attempt.meet(error)
@@ -258,10 +267,9 @@ class Submission:
         known: list[tuple[Job, Fact]] = []
         met = _Attempt()
         try:
-            queued = self._queued_tags()
-            for job in doubtful:
-                if (fact := self._resolve(job, queued)) is not None:
-                    known.append((job, fact))  # noqa: PERF401 - one by one: an error may follow
+            for job, found in self._found(doubtful):
+                if (fact := self._resolve(job, found)) is not None:
+                    known.append((job, fact))
         except UnavailableError as error:
             # What was found out stays: of many, each pass might come no further than this one.
             met.meet(error)
@@ -275,34 +283,55 @@ class Submission:
             doubtful=len(doubtful) - len(known),
         )
 
+    def _doubt(self, job: Job, not_understood: str | None) -> None:
+        if not_understood is not None:
+            self._not_understood[job.job_id].append(not_understood)
+        self._uncertain_since[job.job_id] = self._clock.uptime()
+
     def _forget_doubt(self, job_id: JobId, fact: Fact) -> None:
         self._uncertain_since.pop(job_id, None)
         self._checks.pop(job_id, None)
         if not isinstance(fact, NotSubmitted):
             self._not_understood.pop(job_id, None)
 
-    def _queued_tags(self) -> Mapping[SubmissionTag, list[SlurmId]]:
-        found: dict[SubmissionTag, list[SlurmId]] = defaultdict(list)
-        for sighting in self._scheduler.queue():
-            found[sighting.tag].append(sighting.slurm_id)
-        return found
+    def _found(self, doubtful: Sequence[Job]) -> Iterator[tuple[Job, Sequence[SlurmId]]]:
+        """Of each job that Slurm can be asked about by now, which Slurm jobs bear its tag.
 
-    def _resolve(self, job: Job, queued: Mapping[SubmissionTag, list[SlurmId]]) -> Fact | None:
-        tag = submission_tag(self._site.tag_prefix, job.job_id, job.attempt)
-        now = self._clock.now()
-        if tag in queued:
-            return self._adopt(job, sorted(queued[tag], key=slurm_order), now)
+        The queue is asked about all of them, and so is accounting about those it does not have:
+        after a crash there may be hundreds, and the site bounds how often it may be asked.
+        """
+        queued: dict[SubmissionTag, list[SlurmId]] = defaultdict(list)
+        for sighting in self._scheduler.queue():
+            queued[sighting.tag].append(sighting.slurm_id)
+        tags = {
+            it.job_id: submission_tag(self._site.tag_prefix, it.job_id, it.attempt)
+            for it in doubtful
+        }
+        for job in doubtful:
+            if tags[job.job_id] in queued:
+                yield job, sorted(queued[tags[job.job_id]], key=slurm_order)
+        missing = [it for it in doubtful if tags[it.job_id] not in queued and self._is_due(it)]
+        if not missing:
+            return
+        since = min(it.submitting_since or it.accepted_at for it in missing) - _CLOCKS_DIFFER_BY
+        found = self._scheduler.find([tags[it.job_id] for it in missing], since=since)
+        for job in missing:
+            if tags[job.job_id] in found:
+                yield job, found[tags[job.job_id]]
+
+    def _is_due(self, job: Job) -> bool:
+        """Whether a submission would show by now, had it arrived."""
         doubted_at = self._uncertain_since.get(job.job_id, self._born)
-        if self._clock.uptime() - doubted_at < self._settle_time:
-            return None
-        since = (job.submitting_since or job.accepted_at) - _CLOCKS_DIFFER_BY
-        found = self._scheduler.find(tag, since=since)
+        return self._clock.uptime() - doubted_at >= self._settle_time
+
+    def _resolve(self, job: Job, found: Sequence[SlurmId]) -> Fact | None:
+        now = self._clock.now()
         if found:
             return self._adopt(job, found, now)
         self._checks[job.job_id] += 1
         if self._checks[job.job_id] < _CHECKS_BEFORE_RESUBMISSION:
             return None
-        log.info("submission_did_not_arrive", job=job.job_id, tag=tag)
+        log.info("submission_did_not_arrive", job=job.job_id, attempt=job.attempt)
         words = self._not_understood[job.job_id]
         if len(words) >= _MOST_NOT_UNDERSTOOD:
             # What Slurm has said so often, and we do not understand, must mean no.

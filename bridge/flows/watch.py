@@ -155,7 +155,7 @@ class Watch:
             return Seen(at=asked_at, sighting=sighting)
         since = job.accepted_at - _CLOCKS_DIFFER_BY
         try:
-            is_ours = owner in self._scheduler.find(sighting.tag, since=since)
+            is_ours = owner in self._scheduler.find([sighting.tag], since=since)[sighting.tag]
         except UnavailableError as error:
             log.warning("claim_not_verified", job=job.job_id, owner=owner, words=str(error))
             return None

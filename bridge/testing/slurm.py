@@ -1,7 +1,7 @@
 """A Scheduler over a cluster in memory, with every way in which Slurm fails, by script."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
@@ -29,6 +29,8 @@ class Submission(StrEnum):
     UNCERTAIN_AND_NOT_THERE = "Message receive failure"
     NOT_UNDERSTOOD = "The site's own plugin says no"
     """Words that nobody knows; the job is not there."""
+    BROKEN = "a bug of the adapter"
+    """It raises what no adapter may raise; the job is not there."""
     UNAVAILABLE = "Slurm job queue full"
     SITE_FULL = "Job violates accounting/QOS policy (QOSMaxSubmitJobPerUserLimit)"
 
@@ -81,23 +83,29 @@ class FakeSlurm:
                     self.cluster.submit(script)
                 case Submission.UNCERTAIN_AND_LATE:
                     self.cluster.submit(script, delay=self.lateness)
+                case Submission.BROKEN:
+                    raise RuntimeError(outcome)
                 case Submission.UNCERTAIN_AND_NOT_THERE | Submission.NOT_UNDERSTOOD:
                     pass
             raise SubmissionUncertainError(
                 outcome, is_understood=outcome is not Submission.NOT_UNDERSTOOD
             )
 
-    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
-        """Every job that bears the tag, lowest id first."""
+    def find(
+        self, tags: Collection[SubmissionTag], *, since: datetime
+    ) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+        """Of each tag, every job that bears it, lowest id first."""
         with self._lock:
             self._call("find")
             seen = self.cluster.queue()
             if self.accounting_is is Accounting.ON:
                 seen += self.cluster.records(since=since, lag=self.accounting_lag)
-            found = {it.slurm_id for it in seen if it.tag == tag}
-            if not found and self.accounting_is is Accounting.DOWN:
-                raise UnavailableError(self.accounting_is)
-            return tuple(sorted(found, key=slurm_order))
+            ids = {tag: {it.slurm_id for it in seen if it.tag == tag} for tag in tags}
+            if self.accounting_is is Accounting.DOWN:
+                ids = {tag: found for tag, found in ids.items() if found}
+                if not ids:
+                    raise UnavailableError(self.accounting_is)
+            return {tag: tuple(sorted(found, key=slurm_order)) for tag, found in ids.items()}
 
     def queue(self) -> tuple[Sighting, ...]:
         """What squeue sees."""

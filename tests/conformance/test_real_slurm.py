@@ -141,7 +141,7 @@ def test_while_the_controller_is_away_nothing_is_known(testbed: Testbed, slurm: 
     questions: tuple[Callable[[], object], ...] = (
         lambda: slurm.submit(a_script(tag, FOREVER)),
         slurm.queue,
-        lambda: slurm.find(tag, since=since),
+        lambda: slurm.find([tag], since=since)[tag],
         lambda: slurm.cancel(SlurmId("1")),
     )
     with away(testbed, "slurmctld"), ThreadPoolExecutor() as pool:
@@ -149,7 +149,7 @@ def test_while_the_controller_is_away_nothing_is_known(testbed: Testbed, slurm: 
         errors = [it.exception() for it in answers]
     assert [type(it) for it in errors] == [UnavailableError] * 4
     assert all("connect failure" in str(it) for it in errors)
-    assert slurm.find(tag, since=since) == ()
+    assert slurm.find([tag], since=since)[tag] == ()
 
 
 def test_while_accounting_is_away_it_has_no_answer(testbed: Testbed, slurm: Scheduler) -> None:
@@ -161,8 +161,8 @@ def test_while_accounting_is_away_it_has_no_answer(testbed: Testbed, slurm: Sche
             with pytest.raises(UnavailableError, match="Problem talking to the database"):
                 slurm.accounting([slurm_id], since=since)
             with pytest.raises(UnavailableError):
-                slurm.find(a_tag(), since=since)
-            assert slurm.find(tag, since=since) == (slurm_id,)
+                slurm.find([a_tag()], since=since)
+            assert slurm.find([tag], since=since)[tag] == (slurm_id,)
             assert in_queue(slurm, slurm_id, "PENDING")
     finally:
         slurm.cancel(slurm_id)
@@ -182,7 +182,7 @@ def test_a_submission_whose_time_is_over_is_uncertain_and_found_by_its_tag(
         finally:
             os.kill(controller, signal.SIGCONT)
     # The request had reached the controller: nobody waits for its answer, and the job exists.
-    (slurm_id,) = eventually(lambda: slurm.find(tag, since=since))
+    (slurm_id,) = eventually(lambda: slurm.find([tag], since=since)[tag])
     slurm.cancel(slurm_id)
 
 

@@ -179,14 +179,14 @@ def test_a_job_is_found_by_its_tag_while_it_waits_runs_and_is_over(site: Site) -
     ended = site.submit(over, "exit 0")
     site.let_start(running)
     site.let_end(ended)
-    assert site.scheduler.find(waits, since=site.born) == (waiting,)
-    assert site.scheduler.find(runs, since=site.born) == (running,)
-    assert site.scheduler.find(over, since=site.born) == (ended,)
+    found = site.scheduler.find([waits, runs, over], since=site.born)
+    assert found == {waits: (waiting,), runs: (running,), over: (ended,)}
 
 
 def test_a_tag_that_nobody_bears_is_not_found(site: Site) -> None:
     site.submit(a_tag(), FOREVER, held=True)
-    assert site.scheduler.find(a_tag(), since=site.born) == ()
+    tag = a_tag()
+    assert site.scheduler.find([tag], since=site.born) == {tag: ()}
 
 
 def test_of_two_jobs_with_one_tag_both_are_found_lowest_id_first(site: Site) -> None:
@@ -194,7 +194,7 @@ def test_of_two_jobs_with_one_tag_both_are_found_lowest_id_first(site: Site) -> 
     first = site.submit(tag, "exit 0")
     site.let_end(first)
     second = site.submit(tag, FOREVER, held=True)
-    assert site.scheduler.find(tag, since=site.born) == (first, second)
+    assert site.scheduler.find([tag], since=site.born)[tag] == (first, second)
 
 
 def test_a_running_job_shows_its_start_and_its_node(site: Site) -> None:

@@ -123,8 +123,9 @@ def test_a_submission_whose_answer_is_lost_is_uncertain_and_found_again(
     with pytest.raises(SubmissionUncertainError, match="lost before the answer came"):
         submits.result(PATIENCE_SECONDS)
     scheduler = scheduler_over(connection, testbed)
-    assert eventually(lambda: scheduler.find(tag, since=born)) == (answer.read_text().strip(),)
-    scheduler.cancel(scheduler.find(tag, since=born)[0])
+    (arrived,) = eventually(lambda: scheduler.find([tag], since=born)[tag])
+    assert arrived == answer.read_text().strip()
+    scheduler.cancel(arrived)
 
 
 def test_what_a_command_did_is_not_known_when_its_connection_is_reset(

@@ -179,7 +179,7 @@ def test_a_submission_whose_worker_is_killed_is_uncertain_and_found_by_its_tag(
             assert isinstance(doubtful.exception(), SubmissionUncertainError)
     finally:
         os.kill(controller, signal.SIGCONT)
-    (slurm_id,) = eventually(lambda: pyslurm.find(tag, since=since))
+    (slurm_id,) = eventually(lambda: pyslurm.find([tag], since=since)[tag])
     pyslurm.cancel(slurm_id)
 
 

@@ -38,6 +38,7 @@ SETTLE_TIME = timedelta(seconds=20)
 GRACE = timedelta(minutes=5)
 UNKNOWN_GRACE = timedelta(minutes=3)
 UNRENDERABLE = "/images/unrenderable.sif"
+BUG = "/images/trips_over_a_bug.sif"
 
 
 def job_id(number: int) -> JobId:
@@ -247,6 +248,8 @@ class House:
         asked = json.loads(request)
         if asked["image"] == UNRENDERABLE:
             raise InvalidRequestError(Problem(where="image", what="no script can be written"))
+        if asked["image"] == BUG:
+            raise RuntimeError("no such thing was thought of")
         tag = submission_tag("bridge", job.job_id, job.attempt)
         array = f"#SBATCH --array=0-{job.tasks - 1}\n" if job.tasks else ""
         script = f"#!/bin/bash\n#SBATCH --job-name={tag}\n{array}true\n"

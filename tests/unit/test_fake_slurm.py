@@ -52,17 +52,17 @@ def test_a_submission_goes_as_it_was_scripted(
     with pytest.raises(error) as caught:
         slurm.submit(SCRIPT)
     assert type(caught.value) is error
-    assert len(slurm.find(TAG, since=START)) == is_there
-    assert slurm.submit(SCRIPT) in slurm.find(TAG, since=START)
+    assert len(slurm.find([TAG], since=START)[TAG]) == is_there
+    assert slurm.submit(SCRIPT) in slurm.find([TAG], since=START)[TAG]
 
 
 def test_a_late_submission_shows_only_after_a_while(slurm: FakeSlurm, clock: FakeClock) -> None:
     slurm.submissions.append(Submission.UNCERTAIN_AND_LATE)
     with pytest.raises(SubmissionUncertainError):
         slurm.submit(SCRIPT)
-    assert (slurm.find(TAG, since=START), slurm.queue()) == ((), ())
+    assert (slurm.find([TAG], since=START)[TAG], slurm.queue()) == ((), ())
     clock.move(timedelta(seconds=10))
-    assert slurm.find(TAG, since=START) == ("1",)
+    assert slurm.find([TAG], since=START)[TAG] == ("1",)
 
 
 def test_without_the_controller_only_accounting_answers(slurm: FakeSlurm) -> None:
@@ -71,7 +71,7 @@ def test_without_the_controller_only_accounting_answers(slurm: FakeSlurm) -> Non
     for ask in (
         slurm.queue,
         lambda: slurm.submit(SCRIPT),
-        lambda: slurm.find(TAG, since=START),
+        lambda: slurm.find([TAG], since=START)[TAG],
         lambda: slurm.cancel(slurm_id),
     ):
         with pytest.raises(UnavailableError):
@@ -84,13 +84,13 @@ def test_accounting_may_be_off_or_down(slurm: FakeSlurm) -> None:
     absent = SubmissionTag("bridge-nobody-1")
     slurm.accounting_is = Accounting.OFF
     assert slurm.accounting([slurm_id], since=START) is None
-    assert slurm.find(absent, since=START) == ()
+    assert slurm.find([absent], since=START)[absent] == ()
     slurm.accounting_is = Accounting.DOWN
     with pytest.raises(UnavailableError):
         slurm.accounting([slurm_id], since=START)
     with pytest.raises(UnavailableError):
-        slurm.find(absent, since=START)
-    assert slurm.find(TAG, since=START) == (slurm_id,)
+        slurm.find([absent], since=START)[absent]
+    assert slurm.find([TAG], since=START)[TAG] == (slurm_id,)
 
 
 def test_accounting_may_lag_behind_the_queue(slurm: FakeSlurm, clock: FakeClock) -> None:
@@ -115,7 +115,7 @@ def test_a_job_leaves_the_queue_some_time_after_its_end(slurm: FakeSlurm, clock:
     assert [it.state for it in slurm.queue()] == [SlurmState.COMPLETED]
     clock.move(timedelta(seconds=1))
     assert slurm.queue() == ()
-    assert slurm.find(TAG, since=START) == (slurm_id,)
+    assert slurm.find([TAG], since=START)[TAG] == (slurm_id,)
 
 
 def test_accounting_leaves_out_what_ended_before_the_question(

@@ -232,7 +232,9 @@ def test_the_next_daemon_starts_what_was_taken_and_not_started(laptop: Laptop) -
     first = laptop.open(at_once=0)
     slurm_id = first.submit(laptop.script("echo ran"))
     second = laptop.open(at_once=1)
-    assert second.find(SubmissionTag("job"), since=laptop.born) == (slurm_id,)
+    assert second.find([SubmissionTag("job")], since=laptop.born)[SubmissionTag("job")] == (
+        slurm_id,
+    )
     shows(second, slurm_id, SlurmState.COMPLETED)
     assert laptop.said() == "ran\n"
 

@@ -290,7 +290,7 @@ def test_all_else_is_asked_of_the_command_line(desk: Desk) -> None:
     slurm_id = desk.command_line.submit(script())
     (row,) = scheduler.queue()
     assert (row.slurm_id, row.tag) == (slurm_id, "x")
-    assert scheduler.find(SubmissionTag("x"), since=born) == (slurm_id,)
+    assert scheduler.find([SubmissionTag("x")], since=born)[SubmissionTag("x")] == (slurm_id,)
     scheduler.cancel(slurm_id)
     (record,) = scheduler.accounting([slurm_id], since=born) or ()
     assert record.word == "CANCELLED"

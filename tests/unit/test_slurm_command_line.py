@@ -71,35 +71,35 @@ def test_questions_ask_for_times_in_seconds_since_the_epoch() -> None:
 
 def test_a_tag_is_found_wherever_it_is_lowest_id_first() -> None:
     slurm, _ = scheduler(queued("10", "9"), recorded("9", "2"))
-    assert slurm.find(TAG, since=NOON) == ("2", "9", "10")
+    assert slurm.find([TAG], since=NOON)[TAG] == ("2", "9", "10")
 
 
 def test_a_job_with_a_name_that_only_resembles_the_tag_is_not_found() -> None:
     slurm, _ = scheduler(queued("10", tag=TAG + "0"), recorded("9", tag=TAG.upper()))
-    assert slurm.find(TAG, since=NOON) == ()
+    assert slurm.find([TAG], since=NOON)[TAG] == ()
 
 
 def test_where_accounting_is_off_the_queue_alone_says_that_a_job_is_not_there() -> None:
     slurm, _ = scheduler(queued(), OFF)
-    assert slurm.find(TAG, since=NOON) == ()
+    assert slurm.find([TAG], since=NOON)[TAG] == ()
 
 
 def test_while_accounting_is_down_nobody_says_that_a_job_is_not_there() -> None:
     slurm, _ = scheduler(queued(), DOWN)
     with pytest.raises(UnavailableError):
-        slurm.find(TAG, since=NOON)
+        slurm.find([TAG], since=NOON)[TAG]
 
 
 def test_a_job_in_the_queue_is_found_while_accounting_is_down() -> None:
     slurm, _ = scheduler(queued("4"), DOWN)
-    assert slurm.find(TAG, since=NOON) == ("4",)
+    assert slurm.find([TAG], since=NOON)[TAG] == ("4",)
 
 
 def test_while_the_controller_is_away_nobody_says_that_a_job_is_not_there() -> None:
     away = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
     slurm, _ = scheduler(completed(1, stderr=away), recorded("4"))
     with pytest.raises(UnavailableError):
-        slurm.find(TAG, since=NOON)
+        slurm.find([TAG], since=NOON)[TAG]
 
 
 def test_accounting_is_asked_in_chunks_of_three_hundred() -> None:

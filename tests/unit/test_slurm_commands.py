@@ -175,9 +175,9 @@ def test_one_question_is_asked_about_the_whole_queue() -> None:
     )
 
 
-def test_the_queue_can_be_asked_for_one_name() -> None:
-    argv = squeue_argv(SubmissionTag("bridge-x-1"))
-    assert argv[argv.index("--name") + 1] == "bridge-x-1"
+def test_the_queue_can_be_asked_for_names() -> None:
+    argv = squeue_argv([SubmissionTag("bridge-x-1"), SubmissionTag("bridge-y-1")])
+    assert argv[argv.index("--name") + 1] == "bridge-x-1,bridge-y-1"
 
 
 def test_a_running_job_is_seen_with_its_start_and_node() -> None:
@@ -314,9 +314,9 @@ def test_accounting_is_asked_for_the_plain_id_of_a_federated_job() -> None:
     assert argv[argv.index("--jobs") + 1] == "9"
 
 
-def test_accounting_can_be_asked_for_one_name() -> None:
-    argv = sacct_argv(tag=SubmissionTag("bridge-x-1"), since=NOON)
-    assert argv[argv.index("--name") + 1] == "bridge-x-1"
+def test_accounting_can_be_asked_for_names() -> None:
+    argv = sacct_argv(tags=[SubmissionTag("bridge-x-1"), SubmissionTag("bridge-y-1")], since=NOON)
+    assert argv[argv.index("--name") + 1] == "bridge-x-1,bridge-y-1"
     assert "--jobs" not in argv
 
 

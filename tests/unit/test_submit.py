@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from unit.house import SETTLE_TIME, UNRENDERABLE, House, job_id, message
+from unit.house import BUG, SETTLE_TIME, UNRENDERABLE, House, job_id, message
 
 from bridge.core.errors import UnavailableError
 from bridge.core.failure import FailureReason
@@ -150,6 +150,20 @@ def test_what_was_found_out_of_some_doubts_stays_when_the_budget_ends_before_the
     assert (settled.handled, settled.doubtful) == (1, 1)
     assert house.told(1) == ["accepted", "queued"]
     assert house.job(2).phase == "submitting"
+
+
+def test_of_many_doubts_slurm_is_asked_at_once(house: House) -> None:
+    jobs = range(1, 101)
+    house.slurm.submissions += [Outcome.NOT_UNDERSTOOD] * len(jobs)
+    house.receive(*map(message, jobs))
+    assert house.submission.submit_waiting().doubtful == len(jobs)
+    house.slurm.calls.clear()
+    house.clock.move(SETTLE_TIME)
+    house.submission.submit_waiting()
+    house.submission.submit_waiting()
+    assert house.slurm.calls == ["queue", "find", "queue", "find"]
+    house.submission.submit_waiting()
+    assert all(house.told(it) == ["accepted", "queued"] for it in jobs)
 
 
 def test_a_daemon_that_has_run_for_long_gives_a_submission_as_much_time(house: House) -> None:
@@ -342,6 +356,27 @@ def test_news_wakes_the_relay(house: House) -> None:
     before = house.news
     house.submission.submit_waiting()
     assert house.news == before + 1
+
+
+def test_a_job_whose_script_trips_over_a_bug_fails_alone(house: House) -> None:
+    house.receive(message(1), message(2, image=BUG), message(3))
+    assert house.submission.submit_waiting() == Pass(handled=3)
+    assert house.told(1) == house.told(3) == ["accepted", "queued"]
+    assert house.told(2) == ["accepted", "failed"]
+    assert "the bridge failed" in str(house.last_event(2)["detail"])
+
+
+def test_a_submission_that_trips_over_a_bug_is_looked_for_and_fails_alone_in_the_end(
+    house: House,
+) -> None:
+    house.slurm.submissions += [Outcome.TAKEN, Outcome.BROKEN, Outcome.TAKEN]
+    house.receive(message(1), message(2), message(3))
+    assert house.submission.submit_waiting() == Pass(handled=2, doubtful=1)
+    assert house.told(1) == house.told(3) == ["accepted", "queued"]
+    house.slurm.submissions += [Outcome.BROKEN] * 2
+    settle(house, times=9)
+    assert house.told(2) == ["accepted", "failed"]
+    assert len(house.cluster.scripts) == 2
 
 
 def test_an_unrenderable_job_in_the_journal_fails_alone(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,10 +64,12 @@ class LocalProcesses:
         self._start_waiting()
         return SlurmId(str(number))
 
-    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
-        """Every job that bears the tag, lowest id first, but for those that ended before."""
-        found = (it for it in self._jobs() if it.submitted.wishes.name == tag)
-        return tuple(sighting(it).slurm_id for it in found if not _ended_before(it, since))
+    def find(
+        self, tags: Collection[SubmissionTag], *, since: datetime
+    ) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+        """Of each tag, every job that bears it, lowest id first; none that ended before."""
+        known = [sighting(it) for it in self._jobs() if not _ended_before(it, since)]
+        return {tag: tuple(it.slurm_id for it in known if it.tag == tag) for tag in tags}
 
     def queue(self) -> tuple[Sighting, ...]:
         """All jobs, also those that ended a moment ago."""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -122,9 +122,11 @@ class PyslurmScheduler:
             log.info("submitted_by_command_line", words=str(error))
         return self._command_line.submit(script)
 
-    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
-        """Every Slurm job that bears the tag, lowest id first; empty only when Slurm said so."""
-        return self._command_line.find(tag, since=since)
+    def find(
+        self, tags: Collection[SubmissionTag], *, since: datetime
+    ) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+        """Of each tag, every Slurm job that bears it, lowest id first."""
+        return self._command_line.find(tags, since=since)
 
     def queue(self) -> tuple[Sighting, ...]:
         """All jobs of ours that squeue lists, also those that ended a moment ago."""

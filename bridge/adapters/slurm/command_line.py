@@ -1,6 +1,7 @@
 """The scheduler, through Slurm's own commands."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -33,7 +34,7 @@ from bridge.core.slurm_client import SlurmClient
 from bridge.core.slurm_words import Verdict, verdict
 from bridge.ports import Completed, Runner
 
-IDS_AT_ONCE = 300
+IDS_AT_ONCE = TAGS_AT_ONCE = 300
 LOGGED_CHARACTERS = 200
 
 Variables = tuple[tuple[str, str], ...]
@@ -67,19 +68,17 @@ class SlurmCommandLine:
             cli_filters=read_cli_filters(self._run(configuration_argv(), timeout)),
         )
 
-    def find(self, tag: SubmissionTag, *, since: datetime) -> tuple[SlurmId, ...]:
-        """Every Slurm job that bears the tag, lowest id first; empty only when Slurm said so."""
-        # The queue first: a job that leaves it between the two questions is in accounting by then.
-        seen = self._look(squeue_argv(tag)).sightings
-        try:
-            records = self._account(sacct_argv(tag=tag, since=since))
-        except UnavailableError as error:
-            if not seen:
-                raise
-            log.warning("found_without_accounting", tag=tag, words=str(error))
-            records = None
-        known = seen if records is None else seen + records.sightings
-        return tuple(sorted({it.slurm_id for it in known if it.tag == tag}, key=slurm_order))
+    def find(
+        self, tags: Collection[SubmissionTag], *, since: datetime
+    ) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+        """Of each tag, every Slurm job that bears it, lowest id first; none only if Slurm said so.
+
+        Many are asked for at once, so that it costs little to find out about many.
+        """
+        found: dict[SubmissionTag, tuple[SlurmId, ...]] = {}
+        for chunk in in_chunks(tags, TAGS_AT_ONCE):
+            found |= self._find(chunk, since)
+        return found
 
     def queue(self) -> tuple[Sighting, ...]:
         """All jobs of ours that squeue lists, also those that ended a moment ago."""
@@ -103,6 +102,22 @@ class SlurmCommandLine:
         answer = self._run(scancel_argv(slurm_id), self._settings.query_timeout)
         if words := read_scancel(answer):
             log.warning("cancel_not_taken", slurm_id=slurm_id, words=words)
+
+    def _find(
+        self, tags: Sequence[SubmissionTag], since: datetime
+    ) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+        # The queue first: a job that leaves it between the two questions is in accounting by then.
+        seen = self._look(squeue_argv(tags)).sightings
+        queued = _by_tag(seen)
+        try:
+            records = self._account(sacct_argv(tags=tags, since=since))
+        except UnavailableError as error:
+            if queued.keys().isdisjoint(tags):
+                raise
+            log.warning("found_without_accounting", words=str(error))
+            return {it: queued[it] for it in tags if it in queued}
+        known = queued if records is None else _by_tag(seen + records.sightings)
+        return {it: known.get(it, ()) for it in tags}
 
     def _look(self, argv: Sequence[str]) -> Rows:
         rows = read_squeue(self._ask(argv))
@@ -131,3 +146,10 @@ class SlurmCommandLine:
         variables = (*self._settings.environment, *WORDS, *environment)
         settings = (f"{name}={value}" for name, value in variables)
         return self._runner.run(("env", *settings, *argv), stdin=stdin, timeout=timeout)
+
+
+def _by_tag(sightings: Iterable[Sighting]) -> Mapping[SubmissionTag, tuple[SlurmId, ...]]:
+    found: dict[SubmissionTag, set[SlurmId]] = defaultdict(set)
+    for it in sightings:
+        found[it.tag].add(it.slurm_id)
+    return {tag: tuple(sorted(ids, key=slurm_order)) for tag, ids in found.items()}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from bridge.core.errors import (
     SubmissionRefusedError,
@@ -22,6 +23,8 @@ from bridge.core.slurm_words import (
     verdict,
 )
 from bridge.ports import Completed
+
+W = TypeVar("W", SlurmId, SubmissionTag)
 
 DELIMITER = "\x1f"
 """Between two columns: no state, node or id can hold it."""
@@ -123,9 +126,10 @@ def read_cli_filters(answer: Completed) -> tuple[str, ...]:
     return () if found[1] in _NO_PLUGINS else tuple(found[1].split(","))
 
 
-def squeue_argv(tag: SubmissionTag | None = None) -> tuple[str, ...]:
-    """All jobs of this user, or those with this name, each array task on its own; squeue(1)."""
-    named = () if tag is None else ("--name", tag)
+def squeue_argv(tags: Iterable[SubmissionTag] = ()) -> tuple[str, ...]:
+    """All jobs of this user, or those with these names, each array task on its own; squeue(1)."""
+    names = ",".join(tags)
+    named = ("--name", names) if names else ()
     columns = DELIMITER.join(SQUEUE_COLUMNS)
     return (
         *("squeue", "--local", "--me", "--noheader", "--array", "--states=all"),
@@ -158,15 +162,16 @@ def _queue_row(columns: Sequence[str]) -> Sighting:
 def sacct_argv(
     *,
     slurm_ids: Iterable[SlurmId] = (),
-    tag: SubmissionTag | None = None,
+    tags: Iterable[SubmissionTag] = (),
     since: datetime,
 ) -> tuple[str, ...]:
-    """All records of these jobs, or of this user's jobs with this name; sacct(1).
+    """All records of these jobs, or of this user's jobs with these names; sacct(1).
 
     One record a job and run (-X, -D), none that ended before `since`. Without ids, sacct leaves out
     jobs that are not eligible to run, such as held ones: squeue has those.
     """
-    named = () if tag is None else ("--name", tag)
+    names = ",".join(tags)
+    named = ("--name", names) if names else ()
     ids = ",".join(map(plain_id, slurm_ids))
     chosen = ("--jobs", ids) if ids else ()
     start = (since.astimezone(UTC) - _MARGIN).strftime("%Y-%m-%dT%H:%M:%S")
@@ -308,8 +313,8 @@ def _time(text: str) -> datetime | None:
     return datetime.fromtimestamp(int(text), UTC) if re.fullmatch(r"[0-9]{1,10}", text) else None
 
 
-def in_chunks(slurm_ids: Iterable[SlurmId], size: int) -> Iterator[tuple[SlurmId, ...]]:
-    """The ids in groups of at most `size`: one argument may have 128 KiB (execve(2))."""
-    ids = tuple(slurm_ids)
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def in_chunks(words: Iterable[W], size: int) -> Iterator[tuple[W, ...]]:
+    """Ids or tags in groups of at most `size`: one argument may have 128 KiB (execve(2))."""
+    every = tuple(words)
+    for start in range(0, len(every), size):
+        yield every[start : start + size]

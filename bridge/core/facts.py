@@ -95,6 +95,8 @@ class DependencyEnded:
     at: datetime
     job_id: JobId
     ending: Ending
+    has_run: bool = False
+    """Of a sweep's task: whether it is known to have started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,8 @@ def task_ended(job: Job, fact: DependencyEnded) -> Step:
         tasks_failed=job.tasks_failed + (fact.ending not in (Ending.FINISHED, Ending.CANCELLED)),
     )
     step = Step(job=counted)
-    if fact.ending is Ending.FINISHED:
+    if fact.has_run or fact.ending is Ending.FINISHED:
+        # It may have been too quick to be told of its start.
         step = task_started(counted, TaskStarted(at=fact.at))
     return step if left else step.then(lambda it: _conclude(it, fact.at))
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.facts import CancelRequested
 from bridge.core.job import JobId, SlurmId, array_id
 from bridge.core.lifecycle import Job, Phase
@@ -27,9 +27,10 @@ from bridge.wire.event import encode_rejection
 log = structlog.get_logger()
 
 _ASK_AGAIN = timedelta(seconds=30)
+_ALL = 1_000_000
 _UNKNOWN = Problem(
     where="job_id",
-    what="no job with this id has come here; should it still come, it is cancelled at once",
+    what="no job with this id has come here; should it still come, it is cancelled then",
 )
 
 
@@ -55,6 +56,8 @@ class Cancellation:
         self._recorder = recorder
         self._clock = clock
         self._asked: dict[SlurmId, timedelta] = {}
+        # A daemon that was killed may have recorded tasks, and not looked for their cancels.
+        self._may_have_missed_some = True
 
     def receive(self, deliveries: Sequence[Delivery]) -> tuple[Settlement, ...]:
         """How to settle each control message, now that its wish is on record.
@@ -65,10 +68,18 @@ class Cancellation:
         return tuple(map(self._receive, deliveries))
 
     def cancel_arrivals(self, job_ids: Sequence[JobId]) -> None:
-        """Request the cancellation of those of these new jobs whose cancel came before them."""
-        overtaken = self._cancels.cancels(job_ids)
-        if overtaken:
-            self._request(overtaken)
+        """Request the cancellation of those of these new jobs whose cancel came before them.
+
+        That may well be so of a sweep's tasks: their ids are known from the start, and they are
+        jobs from when their array is submitted on.
+        """
+        try:
+            overtaken = self._cancels.cancels(job_ids)
+            if overtaken:
+                self._request(overtaken)
+        except UnavailableError:
+            self._may_have_missed_some = True
+            raise
 
     def cancel_waiting(self) -> timedelta:
         """Ask Slurm to cancel what is to be cancelled; how long to wait before the next round.
@@ -77,6 +88,8 @@ class Cancellation:
         asked for again until its state says that it has ended. Raises UnavailableError.
         """
         now = self._clock.uptime()
+        if self._may_have_missed_some:
+            self._cancel_missed()
         wanted = self._in_slurm(self._cancels.cancelling())
         self._asked = {it: at for it, at in self._asked.items() if it in wanted}
         for slurm_id, job_id in wanted.items():
@@ -86,6 +99,11 @@ class Cancellation:
             self._scheduler.cancel(slurm_id)
             self._asked[slurm_id] = now
         return _ASK_AGAIN
+
+    def _cancel_missed(self) -> None:
+        jobs = (*self._jobs.waiting(_ALL, now=self._clock.now()), *self._jobs.live())
+        self._may_have_missed_some = False
+        self.cancel_arrivals([it.job_id for it in jobs])
 
     def _in_slurm(self, jobs: Sequence[Job]) -> dict[SlurmId, JobId]:
         """What Slurm is to cancel: for all tasks of a sweep that is to end, their array once."""

@@ -71,6 +71,7 @@ class Recorder:
         self._reply = reply
         self._retry_policy = retry_policy
         self._listeners: list[Callable[[], None]] = []
+        self._on_tasks: list[Callable[[Sequence[JobId]], None]] = []
         self._on_over = on_over
         self._site = site
         self._journal = journal
@@ -79,6 +80,10 @@ class Recorder:
     def notify(self, listener: Callable[[], None]) -> None:
         """Call `listener` from now on whenever events were recorded that wait to be published."""
         self._listeners.append(listener)
+
+    def notify_of_tasks(self, listener: Callable[[Sequence[JobId]], None]) -> None:
+        """Call `listener` from now on with the tasks of sweeps, once they are recorded as jobs."""
+        self._on_tasks.append(listener)
 
     def tell(self, told: Iterable[tuple[Job, Fact]]) -> Recorded:
         """Tell each job its fact; several facts of one job stand side by side, in order.
@@ -100,6 +105,9 @@ class Recorder:
                 self._on_over(change.job)
         if any(it.messages for it in recorded):
             self.announce()
+        if tasks := [task.job.job_id for it in recorded for task in it.tasks]:
+            for listener in self._on_tasks:
+                listener(tasks)
         return Recorded(changed=len(recorded), stale=stale)
 
     def announce(self) -> None:

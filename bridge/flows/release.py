@@ -1,7 +1,7 @@
 """Release: jobs that wait for others go on, or end, once it is known how those have ended."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -75,14 +75,24 @@ class Release:
 
     def _tell_news(self) -> int:
         now = self._clock.now()
-        facts = defaultdict[JobId, list[Fact]](list)
+        news = defaultdict[JobId, list[News]](list)
         for it in self._dependencies.news(self._batch, unknown_before=now - self._unknown_grace):
-            facts[it.job_id].append(_fact(it, now))
-        if not facts:
+            news[it.job_id].append(it)
+        if not news:
             return 0
-        jobs = self._jobs.jobs(facts)
-        told_to = ((job, fact) for job in jobs for fact in facts[job.job_id])
+        jobs = self._jobs.jobs(news)
+        have_run = self._have_run(jobs, news)
+        told_to = ((job, _fact(it, have_run, now)) for job in jobs for it in news[job.job_id])
         return self._recorder.tell(told_to).changed
+
+    def _have_run(
+        self, waiting: Iterable[Job], news: Mapping[JobId, Iterable[News]]
+    ) -> frozenset[JobId]:
+        """Of tasks whose sweep knows of no start yet, those that have started."""
+        unstarted = [it for it in waiting if it.phase is Phase.ARRAY and it.started_at is None]
+        tasks = {it.dependency for sweep in unstarted for it in news[sweep.job_id]}
+        known = self._jobs.jobs(tasks) if tasks else ()
+        return frozenset(it.job_id for it in known if it.started_at is not None)
 
     def _note_some(self) -> int:
         some = [self._to_note.popleft() for _ in range(min(_NOTED_AT_ONCE, len(self._to_note)))]
@@ -104,7 +114,8 @@ class Release:
             self._folders.create(it.job_id, {"job.json": request})
 
 
-def _fact(news: News, at: datetime) -> Fact:
+def _fact(news: News, have_run: Collection[JobId], at: datetime) -> Fact:
+    task = news.dependency
     if news.ending is None:
         return TaskStarted(at=at)
-    return DependencyEnded(at=at, job_id=news.dependency, ending=news.ending)
+    return DependencyEnded(at=at, job_id=task, ending=news.ending, has_run=task in have_run)

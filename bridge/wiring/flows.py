@@ -90,6 +90,7 @@ class Flows:
             recorder=recorder,
             clock=world.clock,
         )
+        recorder.notify_of_tasks(cancellation.cancel_arrivals)
         release = Release(
             dependencies=world.journal,
             jobs=world.journal,

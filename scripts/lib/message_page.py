@@ -173,12 +173,13 @@ which `at_once` may run at the same time. How many tasks there may be, the site 
   sweep's id as the namespace, so a front end knows it beforehand; its events say in `task` whose it
   is, and Slurm knows it as `<slurm_id of the sweep>_<index>`. Its container finds its parameters as
   ever, and `BRIDGE_SWEEP_ID` and `BRIDGE_SWEEP_INDEX`.
-- The sweep itself tells `accepted`, `queued`, `started` with its first task, and one end when all
-  of them are over: `cancelled` where tasks were cancelled and none has failed, or somebody
-  cancelled the sweep; else `failed`, with the reason `tasks`, where one has failed; else
-  `finished`. `tasks` and `detail` have the counts.
+- The sweep itself tells `accepted`, `queued`, `started` with its first task (where any has run,
+  always before its end), and one end when all of them are over: `cancelled` where tasks were
+  cancelled and none has failed, or somebody cancelled the sweep; else `failed`, with the reason
+  `tasks`, where one has failed; else `finished`. `tasks` and `detail` have the counts.
 - A task that is tried again (`retry`) is a Slurm job of its own from its second attempt on.
-- To cancel the sweep cancels what is left of it; a task is cancelled like any job.
+- To cancel the sweep cancels what is left of it; a task is cancelled like any job, also before it
+  is one: a cancel that comes before the array is submitted is kept for it.
 - `depends_on` of a sweep holds all of it; a job that depends on a sweep waits for all its tasks."""
 
 CANCEL = """\

@@ -96,6 +96,26 @@ def test_a_cancelled_sweep_ends_all_its_tasks_and_one_task_alone(bridge: SiteBri
         check(bridge, job_id, "cancelled")
 
 
+def test_a_task_that_was_cancelled_before_its_sweep_was_sent_is_cancelled_alone(
+    bridge: SiteBridge,
+) -> None:
+    waits = '[ "$BRIDGE_SWEEP_INDEX" != 0 ] || until [ -e go ]; do sleep 0.1; done'
+    asked = counted(bridge, waits, sweep={"list": [{"n": it} for it in range(3)], "at_once": 1})
+    first, second, third = tasks_of(str(asked["job_id"]), 3)
+    bridge.cancel(third)
+    bridge.wait_for(third, {"rejected"})
+
+    sweep = bridge.submit(asked)
+
+    bridge.wait_for(third, {"cancelled"})
+    (bridge.folder / first / "go").touch()
+    bridge.wait_for(sweep, TERMINAL)
+    assert bridge.told(sweep) == ["accepted", "queued", "started", "cancelled"]
+    assert bridge.last(sweep).data.detail == "of 3 tasks 2 finished, 1 cancelled"
+    for job_id, how in ((first, "finished"), (second, "finished"), (third, "cancelled")):
+        bridge.wait_for(job_id, {how})
+
+
 def test_an_array_is_submitted_once_by_daemons_that_are_killed_around_it(
     bridge: SiteBridge,
 ) -> None:

@@ -87,6 +87,7 @@ class House:
             reply=Replies(site=self.site, journal=self.journal, files=self.files).reply,
         )
         self.recorder.notify(self._count_news)
+        self.recorder.notify_of_tasks(self._cancel_tasks)
         self.cancellation = self._new_cancellation()
         self.intake = Intake(
             site=self.site,
@@ -117,6 +118,9 @@ class House:
             recorder=self.recorder,
             clock=self.clock,
         )
+
+    def _cancel_tasks(self, tasks: Sequence[JobId]) -> None:
+        self.cancellation.cancel_arrivals(tasks)
 
     def _announce(self, arrived: Sequence[Job]) -> None:
         self.cancellation.cancel_arrivals([it.job_id for it in arrived])

@@ -1,17 +1,20 @@
 """Sweeps through the flows: one array, and a life of its own for each task."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 from unit.builders import site
 from unit.house import GRACE, SETTLE_TIME, House, job_id, message
 
+from bridge.core.errors import UnavailableError
 from bridge.core.failure import FailureReason
 from bridge.core.job import JobId, SlurmId, task_id
 from bridge.core.lifecycle import Job
 from bridge.core.policy import admission_problems
 from bridge.core.retry import RetryPolicy
 from bridge.flows.submit import Submission
+from bridge.testing.memory_journal import MemoryJournal
 from bridge.testing.slurm import Submission as Outcome
 from bridge.wire.request import read_job
 
@@ -52,6 +55,21 @@ def submitted(house: House, tasks: int = 3) -> None:
     house.submission.submit_waiting()
 
 
+def one_by_one(house: House) -> Submission:
+    """How sweeps are submitted where there are no arrays."""
+    return Submission(
+        site=house.site,
+        scheduler=house.slurm,
+        folders=house.folders,
+        journal=house.journal,
+        recorder=house.recorder,
+        clock=house.clock,
+        prepare=house._prepare,
+        settle_time=SETTLE_TIME,
+        takes_arrays=False,
+    )
+
+
 def test_one_submission_makes_all_tasks_jobs_of_their_own(house: House) -> None:
     submitted(house)
 
@@ -86,15 +104,30 @@ def test_the_sweep_tells_the_first_start_and_the_end_with_counts(house: House) -
     assert told(house, task(1)) == ["accepted", "queued", "started", "failed"]
 
 
-def test_tasks_that_were_too_quick_to_be_seen_running_end_it_all_the_same(house: House) -> None:
+@pytest.mark.parametrize(("code", "end"), [(0, "finished"), (7, "failed")])
+def test_tasks_that_were_too_quick_to_be_seen_running_end_it_all_the_same(
+    house: House, code: int, end: str
+) -> None:
     submitted(house)
     for index in range(3):
         house.cluster.start(SlurmId(f"1_{index}"))
-        house.cluster.end(SlurmId(f"1_{index}"))
+        house.cluster.end(SlurmId(f"1_{index}"), exit_code=code)
     house.watch.look()
     release_all(house)
 
-    assert house.told() == ["accepted", "queued", "started", "finished"]
+    assert house.told() == ["accepted", "queued", "started", end]
+
+
+def test_a_sweep_of_which_no_task_has_run_never_started(house: House) -> None:
+    submitted(house)
+    house.cancel(1)
+    house.cancellation.cancel_waiting()
+    house.watch.look()
+    house.clock.move(GRACE)
+    house.watch.look()
+    release_all(house)
+
+    assert house.told() == ["accepted", "queued", "cancelled"]
 
 
 def test_who_waits_for_a_sweep_waits_for_all_of_it(house: House) -> None:
@@ -233,6 +266,76 @@ def test_one_task_is_cancelled_alone(house: House) -> None:
     assert house.told() == ["accepted", "queued"]
 
 
+def test_a_cancel_that_comes_before_its_task_is_a_job_is_kept_until_it_is_one(
+    house: House,
+) -> None:
+    house.receive(sweep())
+    house.cancellation.receive([house.delivery(_cancel(task(1)))])
+    assert "it is cancelled then" in str(house.rejections()[0]["detail"])
+    house.restart()
+    house.submission.submit_waiting()
+    house.cancellation.cancel_waiting()
+
+    assert [job(house, it).cancel_requested_at is None for it in range(3)] == [True, False, True]
+    queue = {it.slurm_id: it.word for it in house.cluster.queue()}
+    assert queue == {"1_0": "PENDING", "1_2": "PENDING"}
+    house.watch.look()
+    house.clock.move(GRACE / 5)
+    house.watch.look()
+    assert told(house, task(1)) == ["accepted", "queued", "cancelled"]
+    assert told(house, task(0)) == ["accepted", "queued"]
+
+
+def test_such_a_task_ends_at_once_where_slurm_does_not_have_it(house: House) -> None:
+    house.submission = one_by_one(house)
+    house.receive(sweep())
+    house.cancellation.receive([house.delivery(_cancel(task(1)))])
+    house.submission.submit_waiting()
+    house.cancellation.cancel_waiting()
+    house.submission.submit_waiting()
+
+    assert told(house, task(1)) == ["accepted", "cancelled"]
+    assert house.slurm.calls.count("submit") == 2
+    assert "cancel" not in house.slurm.calls
+
+
+@pytest.mark.parametrize("arrays", [True, False])
+def test_such_a_cancel_is_kept_by_a_daemon_that_is_killed_as_the_tasks_come_to_be(
+    house: House, *, arrays: bool
+) -> None:
+    house.submission = house.submission if arrays else one_by_one(house)
+    house.receive(sweep())
+    house.submission.submit_waiting()
+    house.journal.remember_cancel(task(1), at=house.clock.now())
+    house.restart()
+    house.cancellation.cancel_waiting()
+
+    assert [job(house, it).cancel_requested_at is None for it in range(3)] == [True, False, True]
+
+
+def test_such_a_cancel_is_kept_while_the_journal_fails() -> None:
+    class ForgetfulJournal(MemoryJournal):
+        fails = False
+
+        def cancels(self, job_ids: Iterable[JobId]) -> frozenset[JobId]:
+            if self.fails:
+                raise UnavailableError("database or disk is full")
+            return super().cancels(job_ids)
+
+    house = House(ForgetfulJournal)
+    assert isinstance(house.journal, ForgetfulJournal)
+    house.receive(sweep())
+    house.cancellation.receive([house.delivery(_cancel(task(1)))])
+    house.cancellation.cancel_waiting()
+    house.journal.fails = True
+    with pytest.raises(UnavailableError):
+        house.submission.submit_waiting()
+    house.journal.fails = False
+    house.cancellation.cancel_waiting()
+
+    assert job(house, 1).cancel_requested_at is not None
+
+
 def _cancel(wanted: JobId) -> bytes:
     return f'{{"job_id": "{wanted}"}}'.encode()
 
@@ -292,17 +395,7 @@ def test_a_second_array_that_comes_late_is_put_right(house: House) -> None:
 
 
 def test_where_there_are_no_arrays_tasks_are_submitted_one_by_one(house: House) -> None:
-    house.submission = Submission(
-        site=house.site,
-        scheduler=house.slurm,
-        folders=house.folders,
-        journal=house.journal,
-        recorder=house.recorder,
-        clock=house.clock,
-        prepare=house._prepare,
-        settle_time=SETTLE_TIME,
-        takes_arrays=False,
-    )
+    house.submission = one_by_one(house)
     submitted(house)
     assert house.told() == ["accepted", "queued"]
     house.submission.submit_waiting()

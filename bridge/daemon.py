@@ -204,6 +204,10 @@ class Daemon:
             worker.stop()
         ends_at = self._clock.uptime() + grace
         late = [it.name for it in self._workers if not it.join(ends_at - self._clock.uptime())]
+        if self._submit.name not in late and not self._verbs.submission.finish(
+            within=ends_at - self._clock.uptime()
+        ):
+            late.append(self._submit.name)
         for connection in reversed(self._connections):
             connection.close(timedelta(seconds=5))
         if late:

@@ -1,11 +1,13 @@
 """Submit: recorded jobs become Slurm jobs, each once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
@@ -44,13 +46,11 @@ from bridge.ports import Clock, JobFolders, LifecycleJournal, Scheduler
 
 log = structlog.get_logger()
 
-A = TypeVar("A")
-R = TypeVar("R")
-
 _BUG = "the bridge failed to submit this job; its log says more"
 _CHECKS_BEFORE_RESUBMISSION = 2
 _MOST_NOT_UNDERSTOOD = 3
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
+_PATIENCE = timedelta(seconds=2)
 
 
 class Prepare(Protocol):
@@ -71,12 +71,18 @@ class Prepared:
     """Of a sweep: the files that lie in each task's folder."""
 
 
-class ParallelMap(Protocol):
-    """As the built-in map, but calls may run side by side."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What came of one submission."""
 
-    def __call__(self, function: Callable[[A], R], over: Iterable[A], /) -> Iterable[R]:
-        """Give the results in the order of `over`."""
-        ...
+    job_id: JobId
+    what: Fact | BridgeError | None
+    """None when it is not known whether Slurm has the job; the error that kept it from the journal.
+    """
+
+
+def _here(work: Callable[[], None]) -> None:
+    work()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +98,7 @@ class Pass:
     away: bool = False
     """Whether the obstacle is that the site does not answer."""
     doubtful: int = 0
-    """How many submissions are not settled: look again soon."""
+    """How many submissions are not settled, and nobody waits for: look again soon."""
 
 
 class Submission:
@@ -109,17 +115,19 @@ class Submission:
         clock: Clock,
         prepare: Prepare,
         settle_time: timedelta,
-        parallel: ParallelMap = map,
+        spawn: Callable[[Callable[[], None]], object] = _here,
         at_once: int = 1,
+        patience: timedelta = _PATIENCE,
         batch: int = 200,
         takes_arrays: bool = True,
         lacks_image: Callable[[Job], bool] | None = None,
     ) -> None:
         """`settle_time` is how long a submitted job may take to show in Slurm's answers.
 
-        `parallel` runs the jobs of a batch side by side, and `at_once` of them may ask Slurm: while
-        some wait for Slurm, others write their folders. Where the scheduler takes no arrays, a
-        sweep's tasks are submitted one by one. `lacks_image` says of a job that it has to wait
+        `spawn` runs the jobs of a batch side by side, and `at_once` of them may ask Slurm: while
+        some wait for Slurm, others write their folders. A pass in which nothing comes to an end for
+        as long as `patience` leaves the rest to the next ones. Where the scheduler takes no arrays,
+        a sweep's tasks are submitted one by one. `lacks_image` says of a job that it has to wait
         until its image is at the site.
         """
         self._takes_arrays = takes_arrays
@@ -133,8 +141,13 @@ class Submission:
         self._clock = clock
         self._prepare = prepare
         self._settle_time = settle_time
-        self._parallel = parallel
+        self._spawn = spawn
+        self._patience = patience
         self._batch = batch
+        self._in_hand: set[JobId] = set()
+        """Jobs that are being submitted, whichever pass began with them. Only passes change it."""
+        self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._met = _Obstacle()
         self._uncertain_since: dict[JobId, timedelta] = {}
         self._not_understood: dict[JobId, list[str]] = defaultdict(list)
         self._checks: Counter[JobId] = Counter()
@@ -146,6 +159,8 @@ class Submission:
         Raises UnavailableError when the journal cannot be read or written.
         """
         waiting = self._journal.waiting(self._batch, now=self._clock.now())
+        # What still asks Slurm would be taken for a submission that did not arrive.
+        waiting = tuple(it for it in waiting if it.job_id not in self._in_hand)
         settled = self._settle([it for it in waiting if it.phase is Phase.SUBMITTING])
         fresh = [it for it in waiting if it.phase is Phase.ACCEPTED]
         ready = self._without_those_that_lack_images(fresh)
@@ -158,6 +173,14 @@ class Submission:
             doubtful=settled.doubtful + submitted.doubtful,
         )
 
+    def finish(self, *, within: timedelta) -> bool:
+        """Wait for what is being submitted, between two passes; whether all came to an end."""
+        ends_at = self._clock.uptime() + within
+        while self._in_hand:
+            if self._next_outcome(ends_at - self._clock.uptime()) is None:
+                return False
+        return True
+
     def _without_those_that_lack_images(self, fresh: Sequence[Job]) -> Sequence[Job]:
         if self._lacks_image is None:
             return fresh
@@ -168,21 +191,39 @@ class Submission:
 
     def _submit(self, fresh: Sequence[Job]) -> Pass:
         begun = self._begin(fresh)
-        attempt = _Attempt()
-        # All of them, also where one cannot be recorded: what still asks Slurm when the next pass
-        # begins would be taken for a submission that did not arrive.
-        outcomes = list(self._parallel(lambda it: self._submit_one(*it, attempt), begun))
+        for job, request in begun:
+            self._in_hand.add(job.job_id)
+            self._spawn(partial(self._submit_one, job, request))
+        outcomes = [it.what for it in self._come_to_an_end({job.job_id for job, _ in begun})]
+        # From now on, those still in hand tell the next pass what they meet.
+        met, self._met = self._met, _Obstacle()
         for outcome in outcomes:
             if isinstance(outcome, BridgeError):
                 raise outcome
         known = [it for it in outcomes if it is not None]
         return Pass(
             handled=sum(not isinstance(it, NotSubmitted) for it in known),
-            obstacle=attempt.obstacle,
-            site_full=attempt.site_full,
-            away=attempt.away,
-            doubtful=len(begun) - len(known),
+            obstacle=met.words,
+            site_full=met.site_full,
+            away=met.away,
+            doubtful=len(outcomes) - len(known),
         )
+
+    def _come_to_an_end(self, awaited: set[JobId]) -> Iterator[_Outcome]:
+        """Wait for these, unless they take long; those of earlier passes that came meanwhile."""
+        while outcome := self._next_outcome(self._patience if awaited else timedelta(0)):
+            awaited.discard(outcome.job_id)
+            yield outcome
+        if awaited:
+            log.warning("submissions_take_long", jobs=sorted(awaited))
+
+    def _next_outcome(self, wait: timedelta) -> _Outcome | None:
+        try:
+            outcome = self._outcomes.get(timeout=max(wait.total_seconds(), 0))
+        except Empty:
+            return None
+        self._in_hand.discard(outcome.job_id)
+        return outcome
 
     def _begin(self, fresh: Sequence[Job]) -> list[tuple[Job, bytes]]:
         """Write that we are about to submit: from then on the jobs may exist.
@@ -196,30 +237,25 @@ class Submission:
         begun = {it.job_id: it for it in self._journal.jobs(order)}
         return [(begun[it], self._journal.request(it)) for it in order if it in begun]
 
-    def _submit_one(
-        self, job: Job, request: bytes, attempt: "_Attempt"
-    ) -> Fact | BridgeError | None:
-        """The fact that came of it, or the error that kept it from being recorded.
-
-        None when it is not known whether Slurm has the job.
-        """
+    def _submit_one(self, job: Job, request: bytes) -> None:
+        what: Fact | BridgeError | None
         try:
-            fact = self._try(job, request, attempt)
-            if fact is not None:
-                self._forget_doubt(job.job_id, fact)
-                self._recorder.tell([(job, fact)])
+            what = self._try(job, request)
+            if what is not None:
+                self._forget_doubt(job.job_id, what)
+                self._recorder.tell([(job, what)])
         except BridgeError as error:
-            return error
+            what = error
         except Exception:
             # A job that trips over a bug of ours must not keep the others of the pass from Slurm.
             log.exception("submission_failed", job=job.job_id)
             self._doubt(job, _BUG)
-            return None
-        return fact
+            what = None
+        self._outcomes.put(_Outcome(job_id=job.job_id, what=what))
 
-    def _try(self, job: Job, request: bytes, attempt: "_Attempt") -> Fact | None:
-        if attempt.obstacle is not None:
-            return NotSubmitted(at=self._clock.now(), words=attempt.obstacle)
+    def _try(self, job: Job, request: bytes) -> Fact | None:
+        if (words := self._met.words) is not None:
+            return NotSubmitted(at=self._clock.now(), words=words)
         if job.tasks and not self._takes_arrays:
             return Divided(at=self._clock.now())
         try:
@@ -236,14 +272,14 @@ class Submission:
                 self._folders.create(task, files)
             self._folders.create(job.job_id, prepared.files)
         except UnavailableError as error:
-            attempt.obstacle = str(error)
+            self._met.words = str(error)
             return NotSubmitted(at=self._clock.now(), words=str(error))
         with self._slots:
-            return self._ask_slurm(job, prepared, attempt)
+            return self._ask_slurm(job, prepared)
 
-    def _ask_slurm(self, job: Job, prepared: Prepared, attempt: "_Attempt") -> Fact | None:
-        if attempt.obstacle is not None:
-            return NotSubmitted(at=self._clock.now(), words=attempt.obstacle)
+    def _ask_slurm(self, job: Job, prepared: Prepared) -> Fact | None:
+        if (words := self._met.words) is not None:
+            return NotSubmitted(at=self._clock.now(), words=words)
         try:
             slurm_id = self._scheduler.submit(prepared.script)
         except SubmissionRefusedError as error:
@@ -252,11 +288,11 @@ class Submission:
             log.warning("submission_uncertain", job=job.job_id, words=str(error))
             if error.is_understood:
                 # Slurm does not answer: the others wait until it is known what became of this one.
-                attempt.meet(UnavailableError(str(error)))
+                self._met.meet(UnavailableError(str(error)))
             self._doubt(job, None if error.is_understood else str(error))
             return None
         except UnavailableError as error:
-            attempt.meet(error)
+            self._met.meet(error)
             return NotSubmitted(at=self._clock.now(), words=str(error))
         return Submitted(at=self._clock.now(), slurm_id=slurm_id)
 
@@ -265,7 +301,7 @@ class Submission:
         if not doubtful:
             return Pass(handled=0)
         known: list[tuple[Job, Fact]] = []
-        met = _Attempt()
+        met = _Obstacle()
         try:
             for job, found in self._found(doubtful):
                 if (fact := self._resolve(job, found)) is not None:
@@ -278,7 +314,7 @@ class Submission:
             self._forget_doubt(job.job_id, fact)
         return Pass(
             handled=len(known),
-            obstacle=met.obstacle,
+            obstacle=met.words,
             away=met.away,
             doubtful=len(doubtful) - len(known),
         )
@@ -387,14 +423,14 @@ def _is_silence(error: UnavailableError) -> bool:
     return not isinstance(error, SiteFullError | OverBudgetError)
 
 
-class _Attempt:
-    """What one round of submissions met; shared by those that run side by side."""
+class _Obstacle:
+    """Why submissions cannot go on; shared by those that run side by side."""
 
-    obstacle: str | None = None
+    words: str | None = None
     site_full = False
     away = False
 
     def meet(self, error: UnavailableError) -> None:
         self.site_full = self.site_full or isinstance(error, SiteFullError)
         self.away = self.away or _is_silence(error)
-        self.obstacle = self.obstacle or str(error)
+        self.words = self.words or str(error)

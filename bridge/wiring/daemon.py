@@ -73,7 +73,7 @@ def open_daemon(
         progress = flows.progress()
         verbs = flows.verbs(
             progress=progress,
-            parallel=pool.map,
+            spawn=pool.submit,
             keep_house=partial(_keep_house, journal, site_reached.scheduler, clock, settings),
             hold_lock=journal.lock.renew,
         )

@@ -22,7 +22,7 @@ from bridge.flows.record import Recorder
 from bridge.flows.relay import Relay
 from bridge.flows.release import Release
 from bridge.flows.reply import Replies
-from bridge.flows.submit import ParallelMap, Submission
+from bridge.flows.submit import Submission
 from bridge.flows.sweep import Sweep
 from bridge.flows.tail import Tail
 from bridge.flows.watch import Watch
@@ -63,7 +63,7 @@ class Flows:
         self,
         *,
         progress: Progress,
-        parallel: ParallelMap,
+        spawn: Callable[[Callable[[], None]], object],
         keep_house: Callable[[], object],
         hold_lock: Callable[[], None],
     ) -> Verbs:
@@ -130,7 +130,7 @@ class Flows:
                 clock=world.clock,
                 prepare=self._jobs.prepare,
                 settle_time=settings.scheduler.settle_time,
-                parallel=parallel,
+                spawn=spawn,
                 at_once=settings.scheduler.parallel_submissions,
                 takes_arrays=settings.scheduler.kind is not SchedulerKind.LOCAL,
                 lacks_image=None if pulls is None else pulls.lacks_image,

@@ -75,6 +75,9 @@ class House:
         self.news = 0
         self.site = at or site()
         self.files = FakeFiles()
+        self.to_hang = 0
+        """How many of the next submissions take long."""
+        self._hanging: list[Callable[[], None]] = []
         self._tags = count(1)
         self.retry = RetryPolicy()
         self.over: list[Job] = []
@@ -155,8 +158,27 @@ class House:
             clock=self.clock,
             prepare=self._prepare,
             settle_time=SETTLE_TIME,
+            spawn=self._submit_beside,
+            patience=timedelta(0),
             lacks_image=lacks_image,
         )
+
+    def _submit_beside(self, submission: Callable[[], None]) -> None:
+        if self.to_hang:
+            self.to_hang -= 1
+            self._hanging.append(submission)
+        else:
+            submission()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a submission has not come to its end."""
+        return bool(self._hanging)
+
+    def go_on(self) -> None:
+        """The submissions that take long come to their ends."""
+        while self._hanging:
+            self._hanging.pop(0)()
 
     def lenient_intake(self) -> Intake:
         """One that accepts what no script can be written for."""

@@ -295,6 +295,35 @@ def test_a_daemon_that_is_stopped_while_slurm_hangs_says_that_it_did_not_end_cle
     assert bridge.connections[-2:] == ["close consumer", "close publisher"]
 
 
+def test_a_daemon_that_is_stopped_records_what_is_being_submitted(bridge: Bridge) -> None:
+    bridge.to_hang = 1
+
+    def story() -> None:
+        bridge.queue.put(message())
+        assert until(lambda: bridge.hangs)
+
+    def passes_are_over() -> bool:
+        return bridge.hangs and all(it.name != "submit" for it in threading.enumerate())
+
+    with ThreadPoolExecutor(1) as slurm:
+        slurm.submit(lambda: bridge.go_on() if until(passes_are_over) else None)
+        assert bridge.run(story)
+        assert bridge.job().phase == "queued"
+
+
+def test_a_submission_that_outlives_the_daemon_is_no_clean_end(bridge: Bridge) -> None:
+    bridge.to_hang = 1
+
+    def story() -> None:
+        bridge.queue.put(message())
+        assert until(lambda: bridge.hangs)
+
+    with capture_logs() as logs:
+        assert not bridge.run(story, grace=timedelta(milliseconds=300))
+    (late,) = [it for it in logs if it["event"] == "stopped_before_the_end"]
+    assert late["workers"] == ["submit"]
+
+
 def test_a_message_is_kept_unsettled_until_the_journal_can_be_written(bridge: Bridge) -> None:
     def story() -> None:
         bridge.journal.failure = "database or disk is full"

@@ -324,6 +324,94 @@ def test_a_round_is_over_before_its_failure_is_told(house: House) -> None:
     assert len(house.cluster.scripts) == 3
 
 
+def test_a_submission_that_takes_long_holds_up_no_other_and_is_not_repeated(house: House) -> None:
+    house.to_hang = 1
+    house.receive(*(message(it) for it in (1, 2, 3)))
+    assert house.submission.submit_waiting() == Pass(handled=2)
+    house.receive(message(4))
+    assert house.submission.submit_waiting() == Pass(handled=1)
+    settle(house, times=30)
+    assert [house.job(it).phase for it in (1, 2, 3, 4)] == ["submitting", *["queued"] * 3]
+    # Nobody asks Slurm whether it has come, either.
+    assert set(house.slurm.calls) == {"submit"}
+    house.go_on()
+    assert house.submission.submit_waiting() == Pass(handled=1)
+    settle(house, times=30)
+    assert [house.told(it) for it in (1, 2, 3, 4)] == [["accepted", "queued"]] * 4
+    assert len(house.cluster.scripts) == 4
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNCERTAIN_BUT_THERE, Outcome.UNCERTAIN_AND_LATE])
+def test_a_submission_that_takes_long_and_ends_in_doubt_is_adopted_and_not_repeated(
+    house: House, outcome: Outcome
+) -> None:
+    house.to_hang = 1
+    house.receive(message(1))
+    house.submission.submit_waiting()
+    house.clock.move(timedelta(hours=1))
+    house.slurm.submissions.append(outcome)
+    house.go_on()
+    ended = house.submission.submit_waiting()
+    assert (ended.doubtful, ended.away) == (1, True)
+    for _ in range(30):
+        house.submission.submit_waiting()
+        house.clock.move(timedelta(seconds=1))
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
+def test_what_a_submission_met_that_took_long_keeps_the_others_back(house: House) -> None:
+    house.to_hang = 1
+    house.receive(message(1))
+    house.submission.submit_waiting()
+    house.slurm.submissions.append(Outcome.SITE_FULL)
+    house.go_on()
+    house.receive(message(2))
+    full = house.submission.submit_waiting()
+    assert (full.handled, full.site_full) == (0, True)
+    assert house.slurm.calls == ["submit"]
+    assert house.submission.submit_waiting() == Pass(handled=2)
+    assert [house.told(it) for it in (1, 2)] == [["accepted", "queued"]] * 2
+
+
+def test_a_submission_that_took_long_and_could_not_be_recorded_is_found(house: House) -> None:
+    house.to_hang = 1
+    house.receive(message(1), message(2))
+    house.submission.submit_waiting()
+    house.journal.failure = "disk I/O error"
+    house.go_on()
+    house.journal.failure = None
+    with pytest.raises(UnavailableError, match="disk I/O error"):
+        house.submission.submit_waiting()
+    house.submission.submit_waiting()
+    assert [house.told(it) for it in (1, 2)] == [["accepted", "queued"]] * 2
+    assert len(house.cluster.scripts) == 2
+
+
+def test_a_daemon_killed_while_a_submission_takes_long_repeats_it_once_it_cannot_arrive(
+    house: House,
+) -> None:
+    house.to_hang = 1
+    house.receive(message(1))
+    house.submission.submit_waiting()
+    house.restart()
+    assert house.submission.submit_waiting().doubtful == 1
+    house.clock.move(SETTLE_TIME)
+    settle(house, times=3)
+    assert house.told() == ["accepted", "queued"]
+    assert len(house.cluster.scripts) == 1
+
+
+def test_what_is_being_submitted_is_waited_for_at_the_end(house: House) -> None:
+    house.to_hang = 1
+    house.receive(message(1))
+    house.submission.submit_waiting()
+    assert not house.submission.finish(within=timedelta(0))
+    house.go_on()
+    assert house.submission.finish(within=timedelta(0))
+    assert house.told() == ["accepted", "queued"]
+
+
 def test_nothing_is_submitted_while_the_work_root_is_away(house: House) -> None:
     house.folders.is_available = False
     house.receive(message())

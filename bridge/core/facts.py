@@ -162,6 +162,8 @@ class Absent:
     """Whether accounting keeps records here; without them a finished job leaves no trace."""
     missing_for: timedelta
     """For how long Slurm has now answered without a break, and not known the job."""
+    array_listed: bool = False
+    """Of a task: whether the queue has others of its array."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ class FailureReason(StrEnum):
     REFUSED = "refused"
     IMAGE_PULL = "image-pull"
     """Its image is not there, and could not be pulled."""
+    NO_IMAGE = "no-image"
+    """Its image is not there, or cannot be read, and nobody was to pull it."""
     LOST = "lost"
     DEPENDENCY = "dependency"
     """It waited for another job, and that one did not end as it should."""
@@ -29,6 +31,8 @@ class Hindrance(StrEnum):
 
     IMAGE = "image"
     """It is not there, and could not be pulled."""
+    NO_IMAGE = "no-image"
+    """It is not there, or cannot be read, and nobody was to pull it."""
     SECRET = "secret"  # noqa: S105 - a word
     """One of the site's secrets could not be read."""
     PATH = "path"

@@ -25,6 +25,10 @@ BY_HINDRANCE: Mapping[Hindrance, tuple[FailureReason, str]] = MappingProxyType(
             FailureReason.IMAGE_PULL,
             "its image is not there and could not be pulled; its stderr says more",
         ),
+        Hindrance.NO_IMAGE: (
+            FailureReason.NO_IMAGE,
+            "its image is not there or cannot be read; its stderr says which",
+        ),
         Hindrance.SECRET: (
             FailureReason.REFUSED,
             "a secret of the site could not be read; its stderr says which",

@@ -21,6 +21,7 @@ RETRYABLE = frozenset(
         FailureReason.NODE_FAILURE,
         FailureReason.BOOT_FAILURE,
         FailureReason.IMAGE_PULL,
+        FailureReason.NO_IMAGE,
     }
 )
 """Refused would be refused again, and a lost job may still run somewhere."""

@@ -178,13 +178,15 @@ def absent(job: Job, fact: Absent, grace: timedelta) -> Step:
 
 
 def _was_cancelled_in_its_array(job: Job, fact: Absent, grace: timedelta) -> bool:
-    """Whether it is gone since we had it cancelled.
+    """Whether it is gone since we, or somebody at the site, had it cancelled.
 
     Slurm forgets a task that is cancelled while it waits in its array: neither squeue nor sacct
-    lists it any more (seen with 22.05).
+    lists it any more, and the array's own row leaves it out (seen with 22.05). A task that has
+    started is in accounting, and one that is lost is so with its array.
     """
+    by_somebody = fact.accounting and fact.array_listed
     return (
-        job.cancel_requested_at is not None
+        (job.cancel_requested_at is not None or by_somebody)
         and job.phase is not Phase.RUNNING
         and array_index(job.slurm_id or SlurmId("")) is not None
         and fact.missing_for >= grace / _SOONER

@@ -36,6 +36,9 @@ class PullPolicy(StrEnum):
 PULLED_TO_FILES = frozenset({Runtime.APPTAINER, Runtime.SINGULARITY})
 """The runtimes whose images a script can fetch into a file."""
 
+KEPT_IN_FILES = PULLED_TO_FILES | {Runtime.CHARLIECLOUD, Runtime.CONDA}
+"""Runtimes for which an absolute path names a file or a folder that is the image."""
+
 PULLED_IN_JOBS = PULLED_TO_FILES | {Runtime.PODMAN_HPC}
 """The runtimes whose images a script can fetch at all; Shifter's are pinned at submission."""
 

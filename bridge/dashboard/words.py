@@ -47,6 +47,7 @@ REASONS: Mapping[str, str] = {
     FailureReason.REFUSED: "Slurm did not take it",
     FailureReason.DEPENDENCY: "A job that it waited for did not end as it should",
     FailureReason.IMAGE_PULL: "Its container image could not be fetched",
+    FailureReason.NO_IMAGE: "Its container image is not there, or cannot be read",
     FailureReason.LOST: "Slurm knows it no longer, and nobody can say what became of it",
     "rejected": "The site did not take it",
 }
@@ -59,6 +60,7 @@ ADVICE: Mapping[str, str] = {
     FailureReason.PREEMPTED: "Run it again: nothing was wrong with it.",
     FailureReason.NODE_FAILURE: "Run it again: nothing was wrong with it.",
     FailureReason.BOOT_FAILURE: "Run it again: nothing was wrong with it.",
+    FailureReason.NO_IMAGE: "Look at the name of the image; the output below says it.",
     "rejected": "Put right what is named here, then send it again.",
 }
 

@@ -8,7 +8,7 @@ import structlog
 
 from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.facts import LAST_MARKS, Absent, Claimed, Fact, Seen, Sighting
-from bridge.core.job import JobId, SlurmId, array_index, runs_attempt
+from bridge.core.job import JobId, SlurmId, array_id, array_index, runs_attempt
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.slurm_state import FINAL, MEANING, Meaning, SlurmState
 from bridge.flows.record import Recorder
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
-_Run = tuple[SlurmId, int, Phase]
+_Run = tuple[JobId, SlurmId, int, Phase]
 # A job's own start marker changes it: who has just started is not missing any more.
 
 
@@ -127,6 +127,7 @@ class Watch:
             self._missing_since.clear()
             return
         has_accounting = records is not None
+        arrays = {array_id(it): sighting for it, sighting in queue.items()}
         last_words = {it.slurm_id: it for it in records} if records is not None else queue
         for job in gone:
             sighting = _sighting_of(job, last_words) or _cancelled_in_its_array(job, queue)
@@ -141,6 +142,7 @@ class Watch:
                         at=asked_at,
                         accounting=has_accounting,
                         missing_for=self._missing_for(job),
+                        array_listed=_is_of_an_array(job, arrays),
                     ),
                 )
 
@@ -218,7 +220,7 @@ def _speaks_of(mark: Mark, jobs: Mapping[JobId, Job]) -> bool:
 
 
 def _run(job: Job) -> _Run:
-    return _id(job), job.restart, job.phase
+    return job.job_id, _id(job), job.restart, job.phase
 
 
 def _id(job: Job) -> SlurmId:
@@ -235,6 +237,17 @@ def _sighting_of(job: Job, sightings: Mapping[SlurmId, Sighting]) -> Sighting | 
         return None
     is_ours = runs_attempt(sighting.tag, sighting.slurm_id, job.job_id, job.attempt)
     return sighting if is_ours else None
+
+
+def _is_of_an_array(job: Job, arrays: Mapping[SlurmId, Sighting]) -> bool:
+    """Whether the job is a task of one of these, each of which has one of its tasks beside it."""
+    sighting = arrays.get(array_id(_id(job)))
+    # All tasks bear the tag of their array.
+    return (
+        array_index(_id(job)) is not None
+        and sighting is not None
+        and runs_attempt(sighting.tag, _id(job), job.job_id, job.attempt)
+    )
 
 
 def _cancelled_in_its_array(job: Job, queue: Mapping[SlurmId, Sighting]) -> Sighting | None:

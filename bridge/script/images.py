@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from bridge.core.site import PULLED_TO_FILES, PullPolicy, Site
+from bridge.core.site import KEPT_IN_FILES, PullPolicy, Site
 
 _LONGEST_NAME = 100
 
@@ -45,5 +45,9 @@ def pull_of(image: str, site: Site) -> Pull | None:
 def is_pulled(image: str, site: Site) -> bool:
     """Whether the site fetches this image when it does not have it."""
     containers = site.containers
-    is_a_file = containers.runtime in PULLED_TO_FILES and image.startswith("/")
-    return containers.pull is not PullPolicy.NEVER and not is_a_file
+    return containers.pull is not PullPolicy.NEVER and not is_a_path(image, site)
+
+
+def is_a_path(image: str, site: Site) -> bool:
+    """Whether the image is a file or a folder of the site."""
+    return site.containers.runtime in KEPT_IN_FILES and image.startswith("/")

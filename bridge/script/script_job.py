@@ -24,7 +24,7 @@ from bridge.core.site import (
     job_folder,
     spool_folder,
 )
-from bridge.script.images import Pull, pull_of
+from bridge.script.images import Pull, is_a_path, pull_of
 from bridge.script.launcher import launcher
 from bridge.script.parameters import parameters_mount, parameters_path
 from bridge.script.runtimes import MANNERS
@@ -50,6 +50,8 @@ class ScriptJob:
     image: str
     pull: Pull | None
     """How the script fetches the image; None where it is there."""
+    image_is_a_path: bool
+    """Whether the image is a file or a folder, for which the script can look."""
     command: tuple[str, ...]
     launcher: tuple[str, ...]
     caches: tuple[tuple[str, str], ...]
@@ -101,6 +103,7 @@ def script_job(spec: JobSpec, site: Site, profile: Profile | None, attempt: int)
         spool=spool_folder(site),
         image=spec.image,
         pull=pull_of(spec.image, site),
+        image_is_a_path=is_a_path(spec.image, site),
         command=_words(spec, folder),
         launcher=launcher(spec, site),
         caches=tuple(_caches(site)),

@@ -71,6 +71,8 @@ REASONS: Mapping[FailureReason, str] = {
     FailureReason.REFUSED: "Slurm did not take it, no script could be written, or the script found "
     "that it may not run; see `detail`",
     FailureReason.IMAGE_PULL: "its image is not there, and could not be pulled; see `detail`",
+    FailureReason.NO_IMAGE: "its image is not there, or cannot be read, and nobody was to pull it: "
+    "nothing has run; its stderr says more",
     FailureReason.DEPENDENCY: "it waited for another job, which did not end as it should; see "
     "`detail`",
     FailureReason.TASKS: "of a sweep: not all of its tasks have finished",
@@ -180,6 +182,10 @@ which `at_once` may run at the same time. How many tasks there may be, the site 
 - A task that is tried again (`retry`) is a Slurm job of its own from its second attempt on.
 - To cancel the sweep cancels what is left of it; a task is cancelled like any job, also before it
   is one: a cancel that comes before the array is submitted is kept for it.
+- A task that somebody cancels in Slurm itself (`scancel 4711_3`) while it waits is forgotten there:
+  neither squeue nor sacct knows it any more (seen with Slurm 22.05). It is `cancelled` where
+  accounting works, has nothing of it, and squeue still lists others of its array. Else nobody can
+  tell it from a task that Slurm has lost: it ends as one, with the reason `lost`.
 - `depends_on` of a sweep holds all of it; a job that depends on a sweep waits for all its tasks."""
 
 CANCEL = """\

@@ -169,6 +169,22 @@ def test_the_bridge_pulls_before_it_submits_while_other_jobs_go_on(
     assert "could not be pulled" in str(data.detail)
 
 
+def test_the_bridge_pulls_over_ssh_before_it_submits(
+    open_bridge: OpenBridge, registry: Registry, user_folder: Path
+) -> None:
+    bridge = open_bridge(before(user_folder, "docker://*"), base="testbed-ssh.yaml")
+    job_id = bridge.run("true", image=registry.image())
+    told = ["accepted", "pulling", "queued", "started", "exited", "finished"]
+    assert bridge.life(job_id) == told
+    again = bridge.run("true", image=registry.image())
+    assert "pulling" not in bridge.told(again)
+    assert registry.asked[registry.layer] == 1
+    missing = bridge.run("true", image=registry.image("none"))
+    assert bridge.told(missing) == ["accepted", "pulling", "failed"]
+    data = bridge.last(missing).data
+    assert (data.reason, data.slurm_id) == ("image-pull", None)
+
+
 @pytest.mark.parametrize(
     ("runtime", "base", "image", "missing"),
     [

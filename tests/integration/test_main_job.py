@@ -53,6 +53,19 @@ def test_parameters_reach_the_container_as_yaml(site_bridge: SiteBridge) -> None
     assert site_bridge.as_user("cat", logs.stdout) == "rate: 0.5\nn:\n- 1\n- 2\n"
 
 
+def test_a_job_whose_image_is_not_there_fails_and_says_so(
+    site_bridge: SiteBridge, testbed: Testbed
+) -> None:
+    job_id = site_bridge.run("true", image=f"{testbed.images}/forgotten.sif")
+    assert "exited" not in site_bridge.told(job_id)
+    data = site_bridge.last(job_id).data
+    assert (data.event, data.reason, data.exit_code) == ("failed", "no-image", None)
+    assert data.logs is not None
+    assert f"there is no image {testbed.images}/forgotten.sif" in site_bridge.as_user(
+        "cat", data.logs.stderr
+    )
+
+
 def test_a_container_that_exits_with_7_fails_with_7(site_bridge: SiteBridge) -> None:
     job_id = site_bridge.run("sh", "-c", "exit 7")
     assert site_bridge.told(job_id)[-2:] == ["exited", "failed"]

@@ -29,7 +29,7 @@ from bridge.core.errors import (
     SubmissionUncertainError,
     UnavailableError,
 )
-from bridge.core.job import SlurmId
+from bridge.core.job import JobId, SlurmId, task_id
 from bridge.core.settings import SchedulerSettings
 from bridge.ports import Scheduler
 
@@ -256,6 +256,22 @@ def test_a_bridge_without_pyslurm_says_so_and_does_not_run(
     assert said.returncode == BAD_FILE
     assert "scheduler.kind: pyslurm cannot be imported by" in said.stderr
     assert "scheduler.pyslurm_fallback: command-line" in said.stderr
+
+
+def test_a_sweep_through_pyslurm_is_one_array_with_a_log_for_each_task(
+    open_bridge: OpenBridge, *, python_has_pyslurm: bool
+) -> None:
+    if not python_has_pyslurm:
+        pytest.skip("this bridge has no pyslurm")
+    bridge = open_bridge(a_pyslurm_site)
+    sweep = {"list": [{"n": it} for it in range(3)], "at_once": 2}
+    job_id = bridge.run("sh", "-c", 'cat "$BRIDGE_PARAMS"', sweep=sweep)
+    assert bridge.told(job_id) == ["accepted", "queued", "started", "finished"]
+    array = bridge.last(job_id).data.slurm_id
+    for index in range(3):
+        task = task_id(JobId(job_id), index)
+        assert bridge.last(task).data.slurm_id == f"{array}_{index}"
+        assert (bridge.folder / task / "stdout").read_text() == f"n: {index}\n"
 
 
 def test_a_bridge_with_a_fallback_runs_jobs_with_or_without_pyslurm(

@@ -450,18 +450,51 @@ def test_a_job_runs_in_the_conda_environment_that_its_image_names(desk: Desk) ->
 
 
 @pytest.mark.parametrize("desk", [Runtime.CONDA], indirect=True)
-def test_an_environment_that_is_not_there_is_told_by_its_exit_code(desk: Desk) -> None:
-    spec = replace(desk.shell("echo ran"), image="/no/such/environment")
+def test_an_environment_that_has_no_such_name_is_told_by_its_exit_code(desk: Desk) -> None:
+    spec = replace(desk.shell("echo ran"), image="no such environment")
     assert desk.run(spec) == Ended(state="FAILED", exit_code="78:0")
     assert desk.printed(spec) == ""
-    assert "/no/such/environment" in desk.printed(spec, "stderr")
+    assert "no such environment" in desk.printed(spec, "stderr")
 
 
-@pytest.mark.parametrize("desk", [Runtime.PODMAN_HPC], indirect=True)
-def test_podman_hpc_fetches_no_image_by_itself(desk: Desk) -> None:
-    spec = replace(desk.shell("echo ran"), image="testbed/busybox:2")
-    assert desk.run(spec) == Ended(state="FAILED", exit_code="125:0")
-    assert "image not known" in desk.printed(spec, "stderr")
+@pytest.mark.parametrize(
+    ("desk", "image"),
+    [
+        (Runtime.APPTAINER, "/no/such/image.sif"),
+        (Runtime.SINGULARITY, "/no/such/image.sif"),
+        (Runtime.CHARLIECLOUD, "/no/such/folder"),
+        (Runtime.CONDA, "/no/such/environment"),
+        (Runtime.PODMAN_HPC, "testbed/busybox:2"),
+    ],
+    indirect=["desk"],
+)
+def test_an_image_that_is_not_there_is_told_and_nothing_runs(desk: Desk, image: str) -> None:
+    spec = replace(desk.shell("echo ran"), image=image)
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="76:0")
+    assert desk.printed(spec) == ""
+    told = f"hpc-bridge: nothing has run, there is no image {image}"
+    assert told in desk.printed(spec, "stderr")
+    assert {word: said[1:] for word, said in desk.marks(spec).items()} == {
+        "1.0.hindered": ["no-image"]
+    }
+
+
+def test_an_image_that_cannot_be_read_is_told_and_nothing_runs(desk: Desk) -> None:
+    image = Path(desk.settings.site.work_root) / "secret.sif"
+    image.write_text("")
+    image.chmod(0o600)
+    spec = replace(desk.shell("echo ran"), image=str(image))
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="76:0")
+    assert f"the image {image} cannot be read" in desk.printed(spec, "stderr")
+    assert desk.marks(spec)["1.0.hindered"][1] == "no-image"
+
+
+@pytest.mark.parametrize("desk", [Runtime.SHIFTER], indirect=True)
+def test_an_image_that_shifter_does_not_have_is_refused_by_sbatch(desk: Desk) -> None:
+    """Its plugin looks for it when the job is submitted: sbatch fails with the plugin's words."""
+    spec = replace(desk.shell("echo ran"), image="docker:testbed/none:1")
+    with pytest.raises(AssertionError, match="testbed/none:1"):
+        desk.submit(spec)
 
 
 @pytest.mark.parametrize("desk", [Runtime.PODMAN_HPC], indirect=True)

@@ -85,6 +85,9 @@ def test_a_cancelled_sweep_ends_all_its_tasks_and_one_task_alone(bridge: SiteBri
     bridge.cancel(fourth)
     bridge.wait_for(fourth, TERMINAL)
     assert bridge.last(fourth).data.detail == "cancelled before it started"
+    bridge.as_user("scancel", str(bridge.last(third).data.slurm_id))
+    bridge.wait_for(third, TERMINAL)
+    assert bridge.last(third).data.detail == "cancelled before it started"
     assert bridge.told(sweep) == ["accepted", "queued", "started"]
 
     bridge.cancel(sweep)

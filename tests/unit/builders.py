@@ -105,9 +105,16 @@ def seen(
     )
 
 
-def absent(minute: float, *, missing: float = 0, accounting: bool = True) -> Absent:
+def absent(
+    minute: float, *, missing: float = 0, accounting: bool = True, array_listed: bool = False
+) -> Absent:
     """Slurm does not know the job at this minute, and has not for so many minutes now."""
-    return Absent(at=at(minute), accounting=accounting, missing_for=timedelta(minutes=missing))
+    return Absent(
+        at=at(minute),
+        accounting=accounting,
+        missing_for=timedelta(minutes=missing),
+        array_listed=array_listed,
+    )
 
 
 def cancel(minute: float) -> CancelRequested:

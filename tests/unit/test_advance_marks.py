@@ -120,6 +120,7 @@ def test_a_requeued_job_may_pull_again() -> None:
     ("hindrance", "reason", "words"),
     [
         ("image", "image-pull", "could not be pulled"),
+        ("no-image", "no-image", "is not there or cannot be read"),
         ("secret", "refused", "a secret of the site could not be read"),
         ("path", "refused", "leads out of the site's folders"),
     ],

@@ -224,6 +224,30 @@ def test_a_task_that_was_cancelled_while_it_waited_is_not_lost() -> None:
     assert story.last.detail == "cancelled before it started"
 
 
+def test_a_task_that_has_left_its_array_and_never_started_was_cancelled_by_somebody() -> None:
+    story = task(in_slurm().job, 1).hears(absent(4, missing=0.1, array_listed=True))
+    assert story.tells == ["accepted", "queued"]
+
+    story.hears(absent(5, missing=1, array_listed=True))
+
+    assert story.tells == ["accepted", "queued", "cancelled"]
+    assert story.last.detail == "cancelled before it started"
+    assert story.job.cancel_requested_at is None
+
+
+@pytest.mark.parametrize(("accounting", "array_listed"), [(True, False), (False, True)])
+def test_without_accounting_or_its_array_nobody_knows_what_became_of_a_task(
+    *, accounting: bool, array_listed: bool
+) -> None:
+    story = task(in_slurm().job, 1)
+    story.hears(absent(5, missing=1, accounting=accounting, array_listed=array_listed))
+    assert not story.job.is_over
+
+    story.hears(absent(9, missing=6, accounting=accounting, array_listed=array_listed))
+
+    assert story.last.reason == "lost"
+
+
 def test_a_task_that_nobody_cancelled_or_that_ran_is_missed_as_long_as_any_job() -> None:
     waits = task(in_slurm().job, 1).hears(absent(5, missing=1))
     ran = task(in_slurm().job, 1).hears(start_mark(3), cancel(4), absent(5, missing=1))

@@ -195,7 +195,8 @@ def test_the_fields_of_the_public_event_are_these() -> None:
 def test_the_public_words_for_failures_are_these() -> None:
     assert {it.value for it in FailureReason} == {
         "exit-code", "signal", "timeout", "out-of-memory", "deadline", "preempted",
-        "node-failure", "boot-failure", "refused", "image-pull", "lost", "dependency", "tasks",
+        "node-failure", "boot-failure", "refused", "image-pull", "no-image", "lost", "dependency",
+        "tasks",
     }  # fmt: skip
 
 

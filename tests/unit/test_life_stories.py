@@ -79,7 +79,8 @@ LETTERS = {
 WAIT = "(P|L|HL*Q)*(HL*)?"
 RUN = "SL?X?"
 ATTEMPT = f"Q{WAIT}({RUN}R{WAIT})*"
-GRAMMAR = re.compile(f"AP?({ATTEMPT}({RUN})?T)*([DC]|{ATTEMPT}([DC]|{RUN}[FDC]?)?)?")
+# Before each attempt the bridge may pull its image, and an attempt may end there.
+GRAMMAR = re.compile(f"AP?L?(({ATTEMPT}({RUN})?)?TL?)*([DC]|{ATTEMPT}([DC]|{RUN}[FDC]?)?)?")
 
 
 @dataclass(frozen=True)
@@ -409,8 +410,8 @@ def test_a_job_that_is_always_seen_tells_the_whole_of_its_life(runs: list[int], 
 
 def test_the_grammar_itself_refuses_what_must_not_be() -> None:
     wrong = [
-        "AT",
-        "AQTT",
+        "ALL",
+        "AQTLL",
         "AQFT",
         "AQTS",
         "AQSXTX",
@@ -432,6 +433,7 @@ def test_the_grammar_itself_refuses_what_must_not_be() -> None:
     right = [
         "AC",
         "AQT",
+        "ALTTLQSXF",
         "AQSXTQSF",
         "AQTQPSRSTD",
         "AQTC",

@@ -13,7 +13,7 @@ from bridge.wire.job_message import RetryMessage
 
 NEVER = (
     "a job that failed so is never tried again; accepted: boot-failure, exit-code, "
-    "image-pull, node-failure, out-of-memory, preempted, signal, timeout"
+    "image-pull, no-image, node-failure, out-of-memory, preempted, signal, timeout"
 )
 
 

@@ -109,6 +109,8 @@ def jobs(site: str) -> dict[str, JobSpec]:
         found["several-nodes"] = several_nodes(image)
     if site == "testbed":
         found["sweep"] = replace(asked, sweep=Sweep(tasks=3, at_once=2))
+        on_gpu = replace(asked.resources, gpu_type="pretended", partition="gpu")
+        found["gpu-type-and-priority"] = replace(asked, resources=on_gpu, priority=-77)
         found["sweep-task"] = replace(asked, task=SweepTask(sweep=asked.job_id, index=2))
     return found
 

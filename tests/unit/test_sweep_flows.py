@@ -340,6 +340,37 @@ def _cancel(wanted: JobId) -> bytes:
     return f'{{"job_id": "{wanted}"}}'.encode()
 
 
+def test_a_task_that_somebody_cancels_at_the_site_is_cancelled(house: House) -> None:
+    submitted(house)
+    house.watch.look()
+    house.cluster.cancel(SlurmId("1_1"))
+    house.watch.look()
+    house.clock.move(GRACE / 5)
+    house.watch.look()
+
+    assert told(house, task(1)) == ["accepted", "queued", "cancelled"]
+    assert told(house, task(0)) == ["accepted", "queued"]
+
+
+def test_a_task_whose_arrays_number_somebody_else_has_now_is_lost(house: House) -> None:
+    submitted(house)
+    house.watch.look()
+    for index in range(3):
+        house.cluster.lose(SlurmId(f"1_{index}"))
+    house.cluster.forget_from(SlurmId("1"))
+    house.receive(sweep(2))
+    house.submission.submit_waiting()
+    house.watch.look()
+    house.clock.move(GRACE / 5)
+    house.watch.look()
+    assert told(house, task(1)) == ["accepted", "queued"]
+    house.clock.move(GRACE)
+    house.watch.look()
+
+    assert told(house, task(1)) == ["accepted", "queued", "failed"]
+    assert told(house, task(1, 2)) == ["accepted", "queued"]
+
+
 def test_a_cancel_while_the_array_is_submitted_reaches_all_its_tasks(house: House) -> None:
     house.slurm.meanwhile.append(lambda: house.cancel(1))
     submitted(house)

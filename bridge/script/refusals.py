@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from bridge.core.errors import Problem
-from bridge.core.job import JobSpec, ShellLine
-from bridge.core.site import WITHOUT_CONTAINER, Site, job_folder
+from bridge.core.job import JobSpec, Mount, ShellLine
+from bridge.core.site import WITHOUT_CONTAINER, Runtime, Site, job_folder
 from bridge.script.launcher import launcher
 from bridge.script.parameters import parameters_mount
 from bridge.script.runtimes import MANNERS
@@ -146,15 +146,36 @@ def _target_refusals(where: str, target: str, site: Site, folder: str) -> Iterat
 
 def _parameters_refusals(spec: JobSpec, site: Site) -> Iterator[Problem]:
     folder, runtime = job_folder(site, spec.job_id), site.containers.runtime
-    mount = parameters_mount(spec, folder)
+    mount = parameters_mount(spec, site)
     if mount is None:
         return
-    if not MANNERS[runtime].mounts_files:
+    if runtime in WITHOUT_CONTAINER:
         yield Problem(
             where="params_path",
-            what=f"{runtime} mounts no single files: leave it out, and the command finds the file "
-            "at $BRIDGE_PARAMS or, with params_as_argument, in its last argument",
+            what=f"{runtime} mounts nothing: leave it out, and the command finds the file at "
+            "$BRIDGE_PARAMS or, with params_as_argument, in its last argument",
         )
         return
     yield from _tried("params_path", MANNERS[runtime].mount, mount)
     yield from _target_refusals("params_path", mount.target, site, folder)
+    if not MANNERS[runtime].mounts_files:
+        yield from _folder_refusals(spec, mount, runtime)
+
+
+def _folder_refusals(spec: JobSpec, mount: Mount, runtime: Runtime) -> Iterator[Problem]:
+    """Of parameters that are seen in a folder which shows the job's own."""
+    parameters, shown = spec.parameters, PurePosixPath(mount.target)
+    if parameters and PurePosixPath(parameters.path or "").name != parameters.file_name:
+        yield Problem(
+            where="params_path",
+            what=f"{runtime} mounts no single files, but the folder that has it: "
+            f"the path has to end in /{parameters.file_name}",
+        )
+    for index, other in enumerate(spec.mounts):
+        target = PurePosixPath(other.target)
+        if target.is_relative_to(shown) or shown.is_relative_to(target):
+            yield Problem(
+                where="params_path",
+                what=f"{runtime} shows the job's folder at {shown}, and mounts.{index} is in its "
+                f"way: {target}",
+            )

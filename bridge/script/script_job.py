@@ -188,7 +188,7 @@ def _task_environment(task: SweepTask) -> tuple[tuple[str, str], ...]:
 def _mounts(spec: JobSpec, site: Site, folder: str) -> list[Mount]:
     if site.containers.runtime in WITHOUT_CONTAINER:
         return []
-    wanted = [*spec.mounts, parameters_mount(spec, folder), Mount(source=folder, target=folder)]
+    wanted = [*spec.mounts, parameters_mount(spec, site), Mount(source=folder, target=folder)]
     return [it for it in wanted if it is not None and not _is_visible(it, site)]
 
 

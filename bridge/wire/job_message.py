@@ -199,8 +199,9 @@ class JobMessage(_Model):
     )
     params_path: AbsolutePath | None = Field(
         default=None,
-        description="where the container sees the file: with Apptainer, Singularity and "
-        "podman-hpc; without it, in the job's folder",
+        description="where the container sees the file; without it, in the job's folder. "
+        "Shifter and Charliecloud show the job's folder there: it has to end in the file's own "
+        "name, `params.yaml` or `params.json`, and the image has to have the folder",
     )
     params_as_argument: bool = Field(
         default=False,

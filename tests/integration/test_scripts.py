@@ -272,6 +272,14 @@ def test_parameters_arrive_at_a_place_that_the_image_does_not_have(desk: Desk) -
     assert desk.printed(spec) == told
 
 
+@pytest.mark.parametrize("desk", [Runtime.SHIFTER, Runtime.CHARLIECLOUD], indirect=True)
+def test_parameters_arrive_at_a_folder_that_the_image_has(desk: Desk) -> None:
+    wanted = Parameters(text="epochs: 3\n", path="/data/params.yaml", as_argument=True)
+    spec = desk.shell('cat "$1" "$BRIDGE_PARAMS"; echo "$1 $#"', parameters=wanted)
+    assert desk.run(spec).state == "COMPLETED"
+    assert desk.printed(spec) == "epochs: 3\n" * 2 + "/data/params.yaml 1\n"
+
+
 @pytest.mark.parametrize("desk", [Runtime.APPTAINER], indirect=True)
 def test_slurm_hears_of_the_type_of_gpu_and_of_the_priority(desk: Desk) -> None:
     spec = desk.shell(

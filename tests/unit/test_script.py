@@ -27,7 +27,7 @@ from bridge.core.job import (
     ShellLine,
 )
 from bridge.core.settings import SiteSettings
-from bridge.core.site import PULLED_TO_FILES, Limits, Profile, Runtime, Secret
+from bridge.core.site import PULLED_TO_FILES, Limits, Profile, Runtime, Secret, job_folder
 from bridge.script import job_files, render
 
 IMAGE = "/testbed/images/a.sif"
@@ -163,9 +163,51 @@ def test_parameters_are_mounted_where_the_job_wants_them_and_told_last() -> None
 
 
 @pytest.mark.parametrize(
-    "runtime", [Runtime.SHIFTER, Runtime.CHARLIECLOUD, Runtime.COMMAND, Runtime.CONDA]
+    ("runtime", "line"),
+    [
+        (Runtime.SHIFTER, "#SBATCH --volume={folder}:/app/config"),
+        (Runtime.CHARLIECLOUD, "    --bind={folder}:/app/config"),
+    ],
 )
-def test_where_no_single_file_is_mounted_parameters_stay_in_the_folder(runtime: Runtime) -> None:
+def test_where_no_single_file_is_mounted_the_folder_with_it_is(runtime: Runtime, line: str) -> None:
+    settings = site_with(runtime)
+    wanted = replace(PARAMETERS, path="/app/config/params.json")
+    spec = replace(deployment("docker:a/b:1"), parameters=wanted)
+    script = lines(render(spec, settings, 1))
+    assert line.format(folder=job_folder(settings.site, JOB_ID)) in script
+    assert [it.strip() for it in script if it.endswith("BRIDGE_PARAMS=/app/config/params.json")]
+
+
+@pytest.mark.parametrize("runtime", [Runtime.SHIFTER, Runtime.CHARLIECLOUD])
+@pytest.mark.parametrize(
+    ("path", "mounted", "told"),
+    [
+        ("/app/config.json", "/data", "has to end in /params.json"),
+        ("/params.json", "/data", "nothing can be mounted at / with"),
+        ("/dev/params.json", "/data", "nothing can be mounted at /dev with"),
+        ("/data/params.json", "/data", "mounts.0 is in its way: /data"),
+        ("/data/config/params.json", "/data", "mounts.0 is in its way: /data"),
+        ("/data/params.json", "/data/set", "mounts.0 is in its way: /data/set"),
+        ("{folder}/p/params.json", "/data", "lies in the job's own folder"),
+    ],
+)
+def test_such_a_folder_is_not_shown_just_anywhere(
+    runtime: Runtime, path: str, mounted: str, told: str
+) -> None:
+    settings = site_with(runtime)
+    path = path.format(folder=job_folder(settings.site, JOB_ID))
+    spec = replace(
+        deployment("docker:a/b:1"),
+        parameters=replace(PARAMETERS, path=path),
+        mounts=(Mount(source="/testbed/work/code", target=mounted),),
+    )
+    found = problems(spec, settings)
+    assert {where for where, _ in found} == {"params_path"}
+    assert told in found[0][1]
+
+
+@pytest.mark.parametrize("runtime", [Runtime.COMMAND, Runtime.CONDA])
+def test_without_a_container_parameters_stay_in_the_folder(runtime: Runtime) -> None:
     spec = replace(deployment("docker:a/b:1"), parameters=PARAMETERS)
     [(where, what)] = problems(spec, site_with(runtime))
     assert where == "params_path"

@@ -23,7 +23,7 @@ from unit.script_jobs import (
     with_secret,
 )
 
-from bridge.core.job import JobSpec, Sweep, SweepTask
+from bridge.core.job import JobSpec, Parameters, Sweep, SweepTask
 from bridge.core.policy import admission_problems
 from bridge.core.settings import SiteSettings
 from bridge.core.site import PullPolicy, Runtime
@@ -107,6 +107,9 @@ def jobs(site: str) -> dict[str, JobSpec]:
     }
     if site != "vaughan-als":  # which has one node only
         found["several-nodes"] = several_nodes(image)
+    if site in ("testbed", "testbed-shifter", "testbed-charliecloud"):
+        seen_at = Parameters(text="epochs: 25\n", path="/app/config/params.yaml", as_argument=True)
+        found["params-path"] = replace(found["deployment"], parameters=seen_at)
     if site == "testbed":
         found["sweep"] = replace(asked, sweep=Sweep(tasks=3, at_once=2))
         on_gpu = replace(asked.resources, gpu_type="pretended", partition="gpu")

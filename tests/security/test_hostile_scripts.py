@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -95,11 +95,15 @@ def jobs(draw: st.DrawFn) -> JobSpec:
     word = draw(hostile if wild == "words" else st.sampled_from([None, "gpu&hbm80g|(a*2)"]))
     gpus = draw(st.integers(0, 3))
     gpu_type = draw(hostile if wild == "words" else st.sampled_from([None, "a100"]))
+    form = draw(st.sampled_from(ParametersFormat))
     path = draw(st.none() | (hostile_paths if wild == "params" else sound_paths))
+    if path is not None and draw(st.booleans()):
+        # Where a runtime mounts folders only, the path has to end so.
+        path = f"{path}/params.{form}"
     parameters = st.builds(
         Parameters,
         text=hostile,
-        format=st.sampled_from(ParametersFormat),
+        format=st.just(form),
         path=st.just(path if wild in {"params", "mounts"} else None),
         as_argument=st.booleans(),
     )
@@ -107,7 +111,7 @@ def jobs(draw: st.DrawFn) -> JobSpec:
         job_id=JOB_ID,
         name=draw(hostile),
         kind=JobKind.TRAINING,
-        image=draw(hostile) if wild == "image" else "docker:a/b:1",
+        image=draw(hostile | hostile_paths) if wild == "image" else "docker:a/b:1",
         command=draw(hostile_commands if wild == "command" else commands),
         parameters=draw(st.none() | parameters),
         environment=tuple(variables.items()),
@@ -238,6 +242,9 @@ def expected_mounts(spec: JobSpec, site: Site) -> list[Mount]:
     parameters = spec.parameters
     if parameters is None or parameters.path is None:
         return list(spec.mounts)
+    if site.containers.runtime in {Runtime.SHIFTER, Runtime.CHARLIECLOUD}:
+        above = str(PurePosixPath(parameters.path).parent)
+        return [*spec.mounts, Mount(source=f"{site.work_root}/{JOB_ID}", target=above)]
     source = f"{site.work_root}/{JOB_ID}/params.{parameters.format}"
     return [*spec.mounts, Mount(source=source, target=parameters.path)]
 
@@ -292,7 +299,8 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
         options = ["--rm", "--pull=never", "--entrypoint=", f"--workdir={folder}", *flag, *told]
         options += [f"--env=BRIDGE_SECRET_{it}" for it, _ in spec.secrets]
         volumes = [f"--volume={it}" for it in binds[1::2]]
-        return ["podman-hpc", "run", *options, *volumes, spec.image, *command]
+        look = ["podman-hpc", "image", "exists", spec.image]
+        return [*look, "podman-hpc", "run", *options, *volumes, spec.image, *command]
     fixed = ["--containall", "--no-eval", "--writable-tmpfs", "--pwd", folder, *flag]
     return [runtime, "exec", *fixed, *binds, spec.image, *command]
 
@@ -355,9 +363,14 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
     """Runs the job's script and checks all of it; False when the job was refused."""
     with tempfile.TemporaryDirectory() as name, site_in(Path(name), of) as site_settings:
         folder, site = Path(name), site_settings.site
+        if spec.image.startswith("/"):
+            spec = replace(spec, image=f"{folder}/images{spec.image}")
         script = rendered(spec, site_settings)
         if script is None:
             return False
+        if spec.image.startswith("/") and not Path(spec.image).exists():
+            Path(spec.image).parent.mkdir(parents=True, exist_ok=True)
+            Path(spec.image).touch()
         given_options = [sbatch_words(line) for line in directives(script)]
         assert all(len(words) == 1 for words in given_options)
         options = [words[0].removeprefix("--").partition("=") for words in given_options]

@@ -477,6 +477,8 @@ def test_a_board_of_a_newer_version_is_left_alone(path: Path) -> None:
         new.database.write(lambda it, _: it.execute(update(schema.board).values(version=99)))
     with pytest.raises(ConfigurationError, match="newer bridge, as version 99"):
         Board(path)
+    opened = [it.readlink() for it in Path("/proc/self/fd").iterdir() if it.is_symlink()]
+    assert not [it for it in opened if it.parent == path.parent]
 
 
 @pytest.mark.parametrize(

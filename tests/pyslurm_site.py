@@ -1,5 +1,6 @@
 """The real Slurm through pyslurm, where there is one that fits it."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,3 +34,10 @@ def through_pyslurm(
         yield scheduler
     finally:
         scheduler.close()
+
+
+def bridge_has_pyslurm(testbed: Testbed) -> bool:
+    """Whether the environment of the installed bridge has it."""
+    python = str(testbed.bridge_command.with_name("python"))
+    seek = "import importlib.util as it, sys; sys.exit(it.find_spec('pyslurm') is None)"
+    return subprocess.run([python, "-P", "-c", seek], check=False).returncode == 0

@@ -108,15 +108,19 @@ class Testbed:
 
     def start(self, part: str) -> None:
         """Starts one part and waits until it answers."""
-        self._switch("start", part)
+        self._call("start", part)
 
     def stop(self, part: str) -> None:
         """Ends one part in good order."""
-        self._switch("stop", part)
+        self._call("stop", part)
 
     def kill(self, part: str, *, with_jobs: bool = False) -> None:
         """Ends one part with SIGKILL; of a node also its running jobs, `with_jobs`."""
-        self._switch("kill", part, *(["--with-jobs"] if with_jobs else []))
+        self._call("kill", part, *(["--with-jobs"] if with_jobs else []))
+
+    def set_up(self, *options: str) -> None:
+        """Has the testbed be so, as `scripts/testbed up` takes it; what changes is restarted."""
+        self._call("up", *options)
 
     def as_user(
         self,
@@ -145,16 +149,10 @@ class Testbed:
             *argv,
         ]
 
-    def _switch(self, verb: str, part: str, *options: str) -> None:
+    def _call(self, verb: str, *arguments: str) -> None:
         """CalledProcessError with the testbed's own words as a note when it does not work."""
-        argv = [
-            str(CHECKOUT / "scripts" / "testbed"),
-            "--dir",
-            str(self.folder),
-            verb,
-            part,
-            *options,
-        ]
+        program = str(CHECKOUT / "scripts" / "testbed")
+        argv = [program, "--dir", str(self.folder), verb, *arguments]
         try:
             subprocess.run(
                 argv,

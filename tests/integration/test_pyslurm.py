@@ -12,7 +12,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from pyslurm_site import through_pyslurm
+from pyslurm_site import bridge_has_pyslurm, through_pyslurm
 from site_bridge import Configuration, OpenBridge, SiteBridge
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
 from ssh_site import descendants
@@ -230,10 +230,7 @@ def test_many_threads_submit_each_job_once(pyslurm: PyslurmScheduler) -> None:
 
 @pytest.fixture
 def python_has_pyslurm(testbed: Testbed) -> bool:
-    """Whether the environment of the installed bridge has it."""
-    python = str(testbed.bridge_command.with_name("python"))
-    seek = "import importlib.util as it, sys; sys.exit(it.find_spec('pyslurm') is None)"
-    return subprocess.run([python, "-P", "-c", seek], check=False).returncode == 0
+    return bridge_has_pyslurm(testbed)
 
 
 def a_pyslurm_site(configuration: Configuration) -> None:

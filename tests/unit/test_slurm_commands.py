@@ -500,6 +500,17 @@ def test_the_plugins_that_filter_the_command_line_are_read(
     assert read_cli_filters(completed(stdout=printed)) == plugins
 
 
+def test_the_configuration_counts_though_the_ping_after_it_fails() -> None:
+    printed = "CliFilterPlugins        = lua\n\nSlurmctld(primary) at vm is DOWN\n"
+    assert read_cli_filters(completed(1, stdout=printed)) == ("lua",)
+
+
+def test_a_configuration_that_was_cut_off_counts_for_nothing() -> None:
+    for answer in (completed(None, stdout="CliFilterPlugins = l"), completed(1, stdout="")):
+        with pytest.raises(UnavailableError, match="scontrol show config"):
+            read_cli_filters(answer)
+
+
 @pytest.mark.parametrize(
     "answer",
     [completed(1, stdout="slurm 24.05.3"), completed(None), completed(stdout="CliFilter=")],

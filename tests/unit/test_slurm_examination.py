@@ -11,7 +11,6 @@ from bridge.adapters.slurm.examination import COMMANDS, Sample, SlurmExamination
 from bridge.adapters.slurm.inventory import (
     features_in,
     read_associations,
-    read_config,
     read_features,
     read_partitions,
     read_version,
@@ -256,8 +255,13 @@ def test_a_version_is_read_from_debians_and_from_slurms_own() -> None:
     assert read_version(completed(1, stdout="slurm 24.11.0\n")) is None
 
 
-def test_a_configuration_is_read_line_by_line() -> None:
-    assert read_config(CONFIG)["SLURM_VERSION"] == "22.05.8"
+def test_a_controller_that_limits_our_rate_is_there_though_scontrol_says_it_is_down() -> None:
+    config = completed(1, stdout=CONFIG.replace(" is UP", " is DOWN"))
+    found = look(site(), answers(config=config))
+    assert {it.grade for it in found.values()} == {Grade.OK}
+
+
+def test_times_of_the_configuration_are_read() -> None:
     assert seconds_of("300 sec") == timedelta(minutes=5)
     assert seconds_of("N/A") is None
     assert seconds_of(None) is None

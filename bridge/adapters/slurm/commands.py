@@ -1,7 +1,7 @@
 """Slurm's commands, each as a pair: what to run, and what its answer says. Pure functions."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -49,7 +49,7 @@ _NOT_FOUND = (126, 127)
 _BAD_OPTION = 255
 _SUBMITTED = re.compile(r"[0-9]+(?:;[A-Za-z0-9_.-]+)?")
 _VERSION = re.compile(r"slurm(?:-wlm)? ([0-9]+\.[0-9]+(?:\.[0-9]+)?)", re.ASCII)
-_CLI_FILTERS = re.compile(r"^CliFilterPlugins *= *(\S*)$", re.MULTILINE)
+_PRINTED = (0, 1)
 _NO_PLUGINS = ("", "(null)", "cli_filter/none", "none")
 _ROW_ID = re.compile(r"[0-9]+(?:_(?:[0-9]+|\[[0-9,:%-]+(?:\.\.\.)?\])|\+[0-9]+)?")
 _WAITING = (Meaning.QUEUED, Meaning.REQUEUED, Meaning.HELD)
@@ -118,12 +118,25 @@ def configuration_argv() -> tuple[str, ...]:
     return ("scontrol", "show", "config")
 
 
+def read_configuration(answer: Completed) -> Mapping[str, str]:
+    """The values by name. Raises UnavailableError when it is no answer.
+
+    scontrol pings the controllers when it has printed all. It exits with 1 when one of them is down
+    or, unlike other requests, is not asked again though it limits our rate (seen with 24.11).
+    """
+    pairs = (line.partition(" = ") for line in answer.stdout.splitlines())
+    values = {name.strip(): value.strip() for name, equals, value in pairs if equals}
+    if answer.return_code not in _PRINTED or not values:
+        raise UnavailableError(_failure("scontrol show config", answer))
+    return values
+
+
 def read_cli_filters(answer: Completed) -> tuple[str, ...]:
     """The CliFilterPlugins. Raises UnavailableError when it is no answer."""
-    found = _CLI_FILTERS.search(answer.stdout)
-    if answer.return_code != 0 or found is None:
-        raise UnavailableError(_failure("scontrol show config", answer))
-    return () if found[1] in _NO_PLUGINS else tuple(found[1].split(","))
+    found = read_configuration(answer).get("CliFilterPlugins")
+    if found is None:
+        raise UnavailableError("scontrol show config names no CliFilterPlugins")
+    return () if found in _NO_PLUGINS else tuple(found.split(","))
 
 
 def squeue_argv(tags: Iterable[SubmissionTag] = ()) -> tuple[str, ...]:

@@ -4,18 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.adapters.slurm.commands import WORDS
+from bridge.adapters.slurm.commands import WORDS, configuration_argv, read_configuration
 from bridge.adapters.slurm.inventory import (
     Association,
     Partition,
     associations_argv,
-    config_argv,
     features_argv,
     features_in,
     partitions_argv,
     qos_argv,
     read_associations,
-    read_config,
     read_features,
     read_names,
     read_partitions,
@@ -57,13 +55,12 @@ class SlurmExamination:
         """Everything, in the order in which it builds on one another. UnavailableError."""
         commands = list(self._commands())
         yield from commands
-        config = self._ask(config_argv())
-        if config.return_code != 0:
-            words = said(config.stderr) or "scontrol does not answer"
+        try:
+            known = read_configuration(self._ask(configuration_argv()))
+        except UnavailableError as error:
             remedy = "is slurmctld running, and does scheduler.environment lead to it?"
-            yield wrong("controller", words, remedy)
+            yield wrong("controller", str(error), remedy)
             return
-        known = read_config(config.stdout)
         cluster, version = known.get("ClusterName"), known.get("SLURM_VERSION")
         yield ok("controller", f"cluster {cluster}, Slurm {version}")
         yield from self._times(known)

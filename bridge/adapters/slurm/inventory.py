@@ -45,19 +45,8 @@ def read_version(answer: Completed) -> str | None:
     return words[1] if is_one and words[0].startswith("slurm") else None
 
 
-def config_argv() -> tuple[str, ...]:
-    """The controller's own configuration; scontrol(1), show config."""
-    return ("scontrol", "show", "config")
-
-
-def read_config(text: str) -> Mapping[str, str]:
-    """Its `Name = value` lines."""
-    pairs = (line.partition(" = ") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, equals, value in pairs if equals}
-
-
 def seconds_of(value: str | None) -> timedelta | None:
-    """A time as in `300 sec`; None when it is none."""
+    """A time of the configuration, as in `300 sec`; None when it is none."""
     match = re.fullmatch(r"([0-9]{1,9}) sec", value or "")
     return timedelta(seconds=int(match[1])) if match else None
 

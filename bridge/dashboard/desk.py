@@ -1,23 +1,22 @@
 """What the pages work with: made anew in each worker, the same in all."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.client import Bridge, LogRange
 from bridge.client.board import Board, BoardJob, JobFilter, JobSort
-from bridge.core.errors import BridgeError, InvalidRequestError, Problem
+from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.user_state import UserState
 from bridge.dashboard.examples import Example
 from bridge.dashboard.view import folder_of
 from bridge.wire.limits import SiteLimits
 from bridge.wire.request import read_job
 
-LIMITS_LAST = timedelta(seconds=30)
-"""How long an answer about limits is taken for true."""
+HEARING_LASTS = timedelta(seconds=20)
+"""After so long without a word of whoever keeps the board, nobody hears the bridges any more."""
 _TRAININGS = 50
 
 
@@ -33,33 +32,22 @@ class Desk:
     bridge: Bridge
     examples: tuple[Example, ...]
     now: Callable[[], datetime]
-    _limits: dict[str, tuple[datetime, SiteLimits]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def sites(self) -> list[str]:
-        """The sites that can be sent to, by name; for a new board, those that are there now."""
-        known = {it.name for it in self.board.sites()}
-        if not known:
-            try:
-                known = {it.site for it in self.bridge.sites()}
-            except BridgeError:
-                known = set()
-        return sorted(known)
+        """The sites that can be sent to, by name."""
+        return [it.name for it in self.board.sites()]
 
     def limits(self, site: str) -> SiteLimits | None:
-        """What the site allows; None: it does not say just now. Raises nothing."""
-        now = self.now()
-        with self._lock:
-            at, known = self._limits.get(site, (None, None))
-        if at is not None and now - at < LIMITS_LAST:
-            return known
+        """What the site allows; None: that is not known. Raises nothing."""
         try:
-            limits = self.bridge.limits(site)
-        except BridgeError:
-            return known
-        with self._lock:
-            self._limits[site] = (now, limits)
-        return limits
+            return next((it.limits for it in self.board.sites() if it.name == site), None)
+        except UnavailableError:
+            return None
+
+    def is_hearing(self) -> bool:
+        """Whether a bridge that is there would be known to be there."""
+        until = self.board.heard_until()
+        return until is not None and self.now() - until <= HEARING_LASTS
 
     def problems(self, job: Mapping[str, Any], job_id: str) -> tuple[Problem, ...]:
         """What is wrong with a job wherever it is sent. Raises nothing."""

@@ -133,7 +133,7 @@ def _queries(world: World, path: Path) -> Iterator[Figure]:
                 name=f"board: {name}",
                 unit="ms",
                 ours=percentile(took, 50),
-                goal=None if "text" in name or "offset" in name else below(5),
+                goal=None if "offset" in name else below(5),
                 note=f"{jobs} jobs; p99 {percentile(took, 99):.1f}",
             )
 

@@ -4,12 +4,14 @@ import multiprocessing
 import os
 import random
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, update
+from sqlalchemy import Connection, TextClause, create_engine, update
+from sqlalchemy import text as text_of
 from unit.board_events import progress, told
 from unit.builders import (
     Story,
@@ -470,6 +472,44 @@ def test_a_board_of_an_older_version_is_drawn_anew_from_its_events(path: Path) -
         old.database.write(lambda it, _: it.execute(update(schema.board).values(version=0)))
     with Board(path) as new:
         assert everything(new) == before
+
+
+def test_a_job_is_found_by_a_part_of_its_name_also_after_it_was_told_otherwise(
+    board: Board,
+) -> None:
+    first, *_ = told(running(), 1, name='A "digits" 100% RUN')
+    board.record([first])
+    for text in ('"digits"', "100% run", '" 100', job_id(1)[:13], "sklearn"):
+        assert board.jobs(JobFilter(text=text)).total == 1, text
+    for text in ("digits 100", "AND", "name:digits", '""', "\0\0\0", "digit*"):
+        assert board.jobs(JobFilter(text=text)).total == 0, text
+    assert first.data.job is not None
+    summary = first.data.job.model_copy(update={"name": "other"})
+    data = first.data.model_copy(update={"job": summary})
+    board.record([first.model_copy(update={"id": "another telling", "data": data})])
+    assert board.jobs(JobFilter(text="digits")).total == 0
+    assert board.jobs(JobFilter(text="OTHER")).total == 1
+    board.record(told(running(COMPLETED), 1)[1:])
+    assert board.prune(at(1000)) == 1
+    assert board.jobs(JobFilter(text="other")).total == 0
+
+
+def _run(statement: TextClause, connection: Connection, _board: object) -> None:
+    connection.execute(statement)
+
+
+def test_text_is_found_where_the_database_has_no_index_of_it(path: Path) -> None:
+    with Board(path) as board:
+        board.record(crowd())
+        found = board.jobs(JobFilter(text="OB 7")).jobs
+        triggers = [f"TRIGGER bridge_search_{it}" for it in ("new", "gone", "changed")]
+        for what in (*triggers, "TABLE bridge_search"):
+            drop = text_of(f"DROP {what}")
+            board.database.write(partial(_run, drop))
+    with Board(path) as board:
+        assert not board.database.can_search
+        assert board.jobs(JobFilter(text="OB 7")).jobs == found
+        assert len(found) == 1
 
 
 def test_a_board_of_a_newer_version_is_left_alone(path: Path) -> None:

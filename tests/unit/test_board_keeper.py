@@ -6,16 +6,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, update
 from structlog.testing import capture_logs
 from unit.board_events import told
 from unit.builders import at, running, seen
 from unit.house import job_id
 
 from bridge.adapters.rabbitmq import Bookmark
-from bridge.client.board import Board, BoardKeeper, UserState
+from bridge.client.board import Board, BoardKeeper, UserState, schema
 from bridge.client.board.lease import Lease
+from bridge.client.board.rows import event_row
 from bridge.core.errors import SupersededError
 from bridge.core.settings import BrokerSettings
+from bridge.testing.bridges import FakeBridges
 from bridge.testing.broker import FakeHistory
 from bridge.wire.event import CloudEvent
 
@@ -40,7 +43,9 @@ def keeper(board: Board, history: FakeHistory) -> BoardKeeper:
 
     # No job of these stories is old enough to be forgotten.
     keep = timedelta(days=100 * 365)
-    return BoardKeeper(BROKER, board, keep=keep, open_history=open_history)
+    return BoardKeeper(
+        BROKER, board, keep=keep, open_history=open_history, open_bridges=FakeBridges
+    )
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -75,7 +80,13 @@ def test_the_next_keeper_goes_on_where_the_last_one_was(board: Board) -> None:
         taken.append(bookmark.offset)
         return history.begin_at(bookmark.offset + 1)
 
-    with BoardKeeper(BROKER, board, keep=timedelta(days=36500), open_history=open_history):
+    with BoardKeeper(
+        BROKER,
+        board,
+        keep=timedelta(days=36500),
+        open_history=open_history,
+        open_bridges=FakeBridges,
+    ):
         assert history.wait_until_read(4, PATIENCE)
     assert taken == [0]
     assert [it.data.sequence for it in board.events(job_id(1))] == [1, 2, 3, 4]
@@ -112,12 +123,76 @@ def test_an_event_that_cannot_be_stored_takes_no_other_with_it(board: Board) -> 
     with capture_logs() as logs, keeper(board, history):
         assert history.wait_until_read(9, PATIENCE)
     assert {it.job_id for it in board.jobs().jobs} == {job_id(1), job_id(3)}
-    assert [it["id"] for it in logs if it["event"] == "event_not_recorded"] == [impossible.id]
+    assert [it["id"] for it in logs if it["event"] == "event_set_aside"] == [impossible.id]
+    (aside,) = board.set_aside()
+    assert (aside.event_id, aside.job_id, aside.at) == (impossible.id, job_id(2), impossible.time)
+    assert aside.error.startswith("OverflowError: ")
+    assert board.number_set_aside() == 1
+
+
+def test_an_event_that_trips_over_a_bug_is_set_aside_and_those_after_it_go_on(
+    board: Board,
+) -> None:
+    history = FakeHistory()
+    first, second, *rest = told(DONE, 1)
+    history.put(*bodies(first))
+    with capture_logs() as logs, keeper(board, history):
+        assert history.wait_until_read(1, PATIENCE)
+        # What no event can do: whoever folds the next ones into this job trips over it.
+        board.database.write(lambda it, _: it.execute(update(schema.jobs).values(artifacts="[1]")))
+        history.put(*bodies(second, *told(DONE, 2)))
+        assert history.wait_until_read(6, PATIENCE)
+        board.database.write(lambda it, _: it.execute(update(schema.jobs).values(artifacts="[]")))
+        history.put(*bodies(*rest))
+        assert history.wait_until_read(8, PATIENCE)
+    assert board.counts()[UserState.COMPLETE] == 2
+    assert [it.event_id for it in board.set_aside()] == [second.id]
+    assert "TypeError: " in board.set_aside()[0].error
+    assert [it.id for it in board.events(job_id(1))] == [first.id, *(it.id for it in rest)]
+    assert [it["id"] for it in logs if it["event"] == "event_set_aside"] == [second.id]
+
+
+def test_an_event_that_trips_again_is_set_aside_once(board: Board) -> None:
+    lease = Lease(board.database, "one")
+    lease.take(at(0))
+    accepted, *_ = told(DONE, 1)
+    data = accepted.data.model_copy(update={"exit_code": 2**80})
+    impossible = accepted.model_copy(update={"data": data})
+    for minute in (1, 2):
+        assert isinstance(lease.record_alone(impossible, now=at(minute)), OverflowError)
+    assert [it.set_aside_at for it in board.set_aside()] == [at(2)]
+    assert board.prune(at(3)) == 0
+    assert board.set_aside() == ()
+
+
+def test_a_newer_version_takes_in_what_was_set_aside_and_sets_aside_what_trips_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "board.sqlite"
+    first, second, *_ = told(DONE, 1)
+    third, *_ = told(DONE, 3)
+    data = third.data.model_copy(update={"exit_code": 2**80})
+    impossible = third.model_copy(update={"id": "impossible", "data": data})
+    with Board(path) as old:
+        lease = Lease(old.database, "one")
+        lease.take(at(0))
+        lease.record([first, *told(DONE, 2)], bookmark=None, now=at(0))
+        old.database.write(lambda it, _: it.execute(update(schema.jobs).values(artifacts="[1]")))
+        assert isinstance(lease.record_alone(second, now=at(1)), TypeError)
+        old.database.write(
+            lambda it, _: it.execute(insert(schema.events).values(event_row(impossible)))
+        )
+        old.database.write(lambda it, _: it.execute(update(schema.board).values(version=1)))
+    with Board(path) as new:
+        assert [it.event_id for it in new.set_aside()] == ["impossible"]
+        assert [it.id for it in new.events(job_id(1))] == [first.id, second.id]
+        assert new.counts()[UserState.COMPLETE] == 1
+        assert new.jobs().total == 2
 
 
 def test_jobs_that_were_over_long_ago_are_forgotten_by_the_keeper(board: Board) -> None:
     board.record(told(DONE, 1))
-    with BoardKeeper(BROKER, board, open_history=lambda _: FakeHistory()):
+    with BoardKeeper(BROKER, board, open_history=lambda _: FakeHistory(), open_bridges=FakeBridges):
         wait_until(lambda: board.jobs().total == 0)
 
 

@@ -46,6 +46,13 @@ class PassingListener:
         exchange = Exchange(name=settings.logs_exchange, kind="topic")
         return cls(settings, exchange, lambda _: [routing_key], name=f"{settings.namespace} logs")
 
+    @classmethod
+    def of_presence(cls, settings: BrokerSettings) -> Self:
+        """What bridges say of themselves."""
+        exchange = Exchange(name=settings.presence_exchange, kind="topic")
+        name = f"{settings.namespace} presence"
+        return cls(settings, exchange, lambda _: ["#"], name=name)
+
     @property
     def queue(self) -> str:
         """What the queue is called now."""

@@ -12,6 +12,7 @@ from bridge.client.board.model import (
     JobFilter,
     JobPage,
     JobSort,
+    SetAside,
 )
 from bridge.core.user_state import OVER, UserState
 
@@ -29,6 +30,7 @@ __all__ = [
     "JobFilter",
     "JobPage",
     "JobSort",
+    "SetAside",
     "UserState",
     "read_history",
 ]

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from bridge.client.board import rows, schema, writing
 from bridge.client.board.cursor import cursor_after, read_cursor
@@ -18,7 +18,9 @@ from bridge.client.board.model import (
     JobFilter,
     JobPage,
     JobSort,
+    SetAside,
 )
+from bridge.client.board.presence import read_hearing, read_sites
 from bridge.client.board.reading import (
     jobs_with_progress,
     number_of_jobs,
@@ -86,10 +88,17 @@ class Board:
         after = None
         if cursor is not None:
             after = read_cursor(cursor, sort, is_descending=descending)
+        can_search = self.database.can_search
         statement = page_of_jobs(
-            wanted, sort=sort, is_descending=descending, size=size, offset=offset, after=after
+            wanted,
+            sort=sort,
+            is_descending=descending,
+            size=size,
+            offset=offset,
+            after=after,
+            can_search=can_search,
         )
-        counting = number_of_jobs(wanted)
+        counting = number_of_jobs(wanted, can_search=can_search)
         found, counts = self.database.read(
             lambda it: (it.execute(statement).all(), it.execute(counting).all())
         )
@@ -101,7 +110,7 @@ class Board:
 
     def counts(self, wanted: JobFilter = ALL_JOBS) -> Mapping[UserState, int]:
         """How many jobs that fit there are in each state; every state is there."""
-        statement = number_of_jobs(wanted)
+        statement = number_of_jobs(wanted, can_search=self.database.can_search)
         counts = dict.fromkeys(UserState, 0)
         for state, number in self.database.read(lambda it: it.execute(statement).all()):
             counts[UserState(state)] = int(number)
@@ -156,10 +165,28 @@ class Board:
         return tuple(map(rows.point_from, self.database.read(read)))
 
     def sites(self) -> tuple[BoardSite, ...]:
-        """The sites that were heard of, by name."""
-        statement = select(schema.sites).order_by(schema.sites.c.name)
+        """The sites that were heard of, by name, and which of their bridges are there."""
+        return self.database.read(read_sites)
+
+    def heard_until(self) -> datetime | None:
+        """Up to when whoever keeps the board has heard all that bridges say of themselves.
+
+        None: nobody has listened yet. Long ago: a bridge that is not there may be there after all.
+        """
+        return self.database.read(read_hearing)
+
+    def set_aside(self, *, at_most: int = 100) -> tuple[SetAside, ...]:
+        """Events that could not be taken in and what was wrong with them, the latest first."""
+        statement = (
+            select(schema.set_aside).order_by(schema.set_aside.c.set_aside_at.desc()).limit(at_most)
+        )
         found = self.database.read(lambda it: it.execute(statement).all())
-        return tuple(map(rows.site_from, found))
+        return tuple(map(rows.set_aside_from, found))
+
+    def number_set_aside(self) -> int:
+        """How many events these are in all."""
+        statement = select(func.count()).select_from(schema.set_aside)
+        return int(self.database.read(lambda it: it.execute(statement).scalar_one()))
 
     def record(self, events: Sequence[CloudEvent]) -> int:
         """Take in events, in any order; how many were new. All or none of them is there after."""

@@ -8,22 +8,24 @@ from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from time import monotonic
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from bridge.adapters.rabbitmq import Bookmark, HistoryReader
 from bridge.client.address import broker_at
 from bridge.client.board.board import Board
+from bridge.client.board.hearing import BrokersBridges, Hearing, OpenBridges
 from bridge.client.board.lease import LEASE, Lease
 from bridge.client.follow import status_events
-from bridge.core.errors import SupersededError, UnavailableError
+from bridge.core.errors import BridgeError, SupersededError, UnavailableError
 from bridge.core.settings import BrokerSettings
 from bridge.ports import Delivery
 from bridge.wire.event import CloudEvent
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _AT_ONCE = 500
 _LOOK_UP = timedelta(milliseconds=500)
@@ -63,13 +65,16 @@ class BoardKeeper:
         *,
         keep: timedelta = timedelta(days=30),
         open_history: OpenHistory | None = None,
+        open_bridges: OpenBridges | None = None,
     ) -> None:
         """`broker` may be an URL, `keep` is how long jobs that are over stay on the board.
 
-        `open_history` is for those who have the events from elsewhere. Raises ConfigurationError.
+        `open_history` is for those who have the events from elsewhere, `open_bridges` for those
+        who hear elsewhere which bridges are there. Raises ConfigurationError.
         """
         settings = broker_at(broker) if isinstance(broker, str) else broker
         self._open = open_history or (lambda it: HistoryReader(settings, bookmark=it))
+        open_bridges = open_bridges or (lambda: BrokersBridges(settings))
         self._board = board
         self._keep_jobs = keep
         name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
@@ -77,18 +82,22 @@ class BoardKeeper:
         self._stopped = threading.Event()
         self._keeping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="board keeper", daemon=True)
+        self._hearing = Hearing(board.database, open_bridges, keeping=self._keeping)
         self._pruned_at: float | None = None
         self._renewed_at = 0.0
 
     def start(self) -> None:
         """Begin; does not wait, and a broker or database that is not there is no error."""
         self._thread.start()
+        self._hearing.start()
 
     def close(self) -> None:
         """Stop, so that another keeper can take over at once."""
         self._stopped.set()
+        self._hearing.stop()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
+        self._hearing.join(timedelta(seconds=_JOIN_S))
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,29 +149,35 @@ class BoardKeeper:
         events = list(status_events(it.body for it in deliveries))
         try:
             self._record(events, bookmark)
-        except (DBAPIError, OverflowError, ValueError):
-            # Something in one of them cannot be stored; the others must not suffer by that.
+        except BridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a bug, or something that cannot be stored
+            # The others must not suffer by that, and the next ones must not wait for it.
+            log.warning("events_not_recorded_at_once", why=repr(error))
             for event in events:
                 self._record_alone(event)
             self._record([], bookmark)
 
     def _record_alone(self, event: CloudEvent) -> None:
-        try:
-            self._record([event], None)
-        except (DBAPIError, OverflowError, ValueError) as error:
-            log.warning("event_not_recorded", id=event.id, why=repr(error))
+        error = self._persist(lambda: self._lease.record_alone(event, now=_now()))
+        if error is not None:
+            log.error("event_set_aside", id=event.id, job=event.data.job_id, why=repr(error))
 
     def _record(self, events: Sequence[CloudEvent], bookmark: Bookmark | None) -> None:
-        """Record, however long the database takes to answer; nothing when told to stop."""
+        self._persist(lambda: self._lease.record(events, bookmark=bookmark, now=_now()))
+
+    def _persist(self, write: Callable[[], T]) -> T | None:
+        """Write, however long the database takes to answer; nothing when told to stop."""
         while not self._stopped.is_set():
             try:
-                self._lease.record(events, bookmark=bookmark, now=_now())
+                written = write()
             except UnavailableError as error:
                 log.warning("board_unavailable", why=str(error))
                 self._stopped.wait(_PAUSE_S)
             else:
                 self._renewed_at = monotonic()
-                return
+                return written
+        return None
 
     def _prune(self) -> None:
         if self._pruned_at is not None and monotonic() - self._pruned_at < _PRUNE_S:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, update
 from bridge.adapters.rabbitmq import Bookmark
 from bridge.client.board import schema
 from bridge.client.board.database import Database
+from bridge.client.board.setting_aside import write_or_set_aside
 from bridge.client.board.writing import write_events
 from bridge.core.errors import SupersededError
 from bridge.wire.event import CloudEvent
@@ -68,8 +69,7 @@ class Lease:
         """
 
         def record(connection: Connection, board: Row[Any]) -> None:
-            if board.keeper != self._holder:
-                raise SupersededError(f"{board.keeper} keeps the board now")
+            self._check(board)
             write_events(connection, events)
             self._hold(connection, now)
             if bookmark is not None:
@@ -80,6 +80,23 @@ class Lease:
                 connection.execute(update(schema.board).values(**place))
 
         self._database.write(record)
+
+    def record_alone(self, event: CloudEvent, *, now: datetime) -> Exception | None:
+        """Take in one event, or set it aside with what is wrong with it; what was wrong.
+
+        Raises SupersededError when another one keeps the board.
+        """
+
+        def record(connection: Connection, board: Row[Any]) -> Exception | None:
+            self._check(board)
+            self._hold(connection, now)
+            return write_or_set_aside(connection, event, now=now)
+
+        return self._database.write(record)
+
+    def _check(self, board: Row[Any]) -> None:
+        if board.keeper != self._holder:
+            raise SupersededError(f"{board.keeper} keeps the board now")
 
     def _hold(self, connection: Connection, now: datetime) -> None:
         held = update(schema.board).values(keeper=self._holder, kept_until=now + LEASE)

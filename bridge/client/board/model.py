@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.core.lifecycle import EventKind, Phase
 from bridge.core.user_state import UserState
+from bridge.wire.limits import SiteLimits
+from bridge.wire.presence import Presence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +115,38 @@ class BoardSite:
 
     name: str
     heard_at: datetime
-    """When the newest event from there happened."""
+    """When the newest event from there happened, or its bridge last said that it is there."""
     is_reachable: bool = True
     """Whether the site's bridge reaches its scheduler, as far as it has said."""
     detail: str | None = None
     changed_at: datetime | None = None
     """Since when it is so; None: it never said anything of it."""
+    presence: Presence | None = None
+    """What the site's bridge last said of itself: version, load, since when it runs."""
+    presence_at: datetime | None = None
+    """When that came to the board, by the clock of whoever keeps it."""
+    limits: SiteLimits | None = None
+    """What one job may ask for there."""
+
+    def is_there(self, now: datetime) -> bool:
+        """Whether the site's bridge has said so lately; False also where nobody could hear it."""
+        if self.presence is None or self.presence_at is None:
+            return False
+        return now - self.presence_at <= timedelta(seconds=self.presence.valid_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """An event that the board could not take in."""
+
+    event_id: str
+    job_id: str | None
+    site: str
+    at: datetime
+    """When it happened."""
+    set_aside_at: datetime
+    error: str
+    """What was wrong, for whoever is to put it right."""
 
 
 class JobSort(StrEnum):
@@ -146,7 +174,8 @@ class JobFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Each label must be there with this value."""
     text: str = ""
-    """Part of the name, the job's id or the image; letters' case does not matter (ASCII)."""
+    """Part of the name, the job's id or the image; letters' case does not matter, at least in
+    ASCII."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

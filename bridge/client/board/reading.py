@@ -10,7 +10,6 @@ from sqlalchemy import (
     Text,
     func,
     literal,
-    or_,
     select,
     tuple_,
 )
@@ -20,6 +19,7 @@ from bridge.client.board import schema
 from bridge.client.board.cursor import Place
 from bridge.client.board.model import JobFilter, JobSort
 from bridge.client.board.rows import NEWEST
+from bridge.client.board.search import having
 
 _STORED: dict[type, TypeEngine[Any]] = {int: BigInteger(), str: Text()}
 _JOBS = schema.jobs.c
@@ -35,10 +35,11 @@ def page_of_jobs(
     size: int,
     offset: int,
     after: Place | None,
+    can_search: bool,
 ) -> Select[Any]:
     """The jobs of a page, and one more where there are more."""
     column = _JOBS[sort.value]
-    found = jobs_with_progress().where(*_conditions(wanted))
+    found = jobs_with_progress().where(*_conditions(wanted, can_search=can_search))
     if after is not None:
         place = tuple_(column, _JOBS.job_id)
         last = tuple_(literal(after.value, _STORED[type(after.value)]), literal(after.job_id))
@@ -74,30 +75,25 @@ def number_of_points(job_id: str, *, after: int) -> Select[Any]:
     return select(func.count()).where(points.job_id == job_id, points.number > after)
 
 
-def number_of_jobs(wanted: JobFilter) -> Select[Any]:
+def number_of_jobs(wanted: JobFilter, *, can_search: bool) -> Select[Any]:
     """How many jobs fit, by state."""
     if wanted.text or wanted.labels:
-        counted = select(_JOBS.state, func.count()).where(*_conditions(wanted))
+        counted = select(_JOBS.state, func.count()).where(
+            *_conditions(wanted, can_search=can_search)
+        )
         return counted.group_by(_JOBS.state)
-    conditions = _choices(wanted, _TALLIES)
-    return (
-        select(_TALLIES.state, func.sum(_TALLIES.count)).where(*conditions).group_by(_TALLIES.state)
-    )
+    counted = select(_TALLIES.state, func.sum(_TALLIES.count))
+    return counted.where(*_choices(wanted, _TALLIES)).group_by(_TALLIES.state)
 
 
-def _conditions(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
+def _conditions(wanted: JobFilter, *, can_search: bool) -> Iterator[ColumnElement[bool]]:
     yield from _choices(wanted, _JOBS)
     label = schema.labels.c
     for key, value in wanted.labels.items():
         # Not EXISTS: that would look at every job in turn, and most labels are on few of them.
         yield _JOBS.job_id.in_(select(label.job_id).where(label.key == key, label.value == value))
     if wanted.text:
-        yield or_(
-            *(
-                it.icontains(wanted.text, autoescape=True)
-                for it in (_JOBS.name, _JOBS.job_id, _JOBS.image)
-            )
-        )
+        yield having(wanted.text, can_search=can_search)
 
 
 def _choices(wanted: JobFilter, columns: Any) -> Iterator[ColumnElement[bool]]:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import Row, Table
+from sqlalchemy.exc import DBAPIError
 
 from bridge.client.board import schema
 from bridge.client.board.model import (
@@ -14,6 +16,7 @@ from bridge.client.board.model import (
     BoardJob,
     BoardPoint,
     BoardSite,
+    SetAside,
 )
 from bridge.core.lifecycle import EventKind, Phase
 from bridge.core.user_state import UserState
@@ -21,6 +24,8 @@ from bridge.wire.event import CloudEvent
 
 NEWEST = "newest_"
 """What the names of a joined row of `latest_points` begin with."""
+_LONGEST_ERROR = 1_000
+"""Characters."""
 
 
 def job_row(job: BoardJob) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def job_from(row: Row[Any]) -> BoardJob:
 def label_rows(job: BoardJob) -> list[dict[str, str]]:
     """The rows of `labels`."""
     return [
-        {"job_id": job.job_id, "key": _clean(key), "value": _clean(value)}
+        {"job_id": job.job_id, "key": clean(key), "value": clean(value)}
         for key, value in job.labels.items()
     ]
 
@@ -106,7 +111,7 @@ def point_rows(event: CloudEvent) -> list[dict[str, Any]]:
             "step": float(it.step),
             "total": None if it.total is None else float(it.total),
             "metrics": json.dumps(it.metrics),
-            "message": None if it.message is None else _clean(it.message),
+            "message": None if it.message is None else clean(it.message),
         }
         for position, it in enumerate(progress.points)
     ]
@@ -127,13 +132,32 @@ def _point(values: Mapping[str, Any]) -> BoardPoint:
 def event_row(event: CloudEvent) -> dict[str, Any]:
     """A row of `events`."""
     return {
-        "event_id": _clean(event.id),
+        "event_id": clean(event.id),
         "job_id": event.data.job_id,
-        "site": _clean(event.data.site),
+        "site": clean(event.data.site),
         "sequence": event.data.sequence,
         "at": event.time,
         "body": event.model_dump_json(exclude_defaults=True),
     }
+
+
+def set_aside_row(event: CloudEvent, error: Exception, *, now: datetime) -> dict[str, Any]:
+    """A row of `set_aside`."""
+    values = event_row(event)
+    del values["sequence"]
+    said = clean(f"{type(error).__name__}: {_words_of(error)}")[:_LONGEST_ERROR]
+    return {**values, "set_aside_at": now, "error": said}
+
+
+def set_aside_from(row: Row[Any]) -> SetAside:
+    """The event in a row of `set_aside`."""
+    names = ("event_id", "job_id", "site", "at", "set_aside_at", "error")
+    return SetAside(**{name: getattr(row, name) for name in names})
+
+
+def _words_of(error: Exception) -> str:
+    """What it says, without the statement in which a database did not like something."""
+    return str(error.orig if isinstance(error, DBAPIError) else error)
 
 
 def _row(table: Table, data: object) -> dict[str, Any]:
@@ -143,9 +167,9 @@ def _row(table: Table, data: object) -> dict[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
-    return _clean(value) if isinstance(value, str) else value
+    return clean(value) if isinstance(value, str) else value
 
 
-def _clean(text: str) -> str:
-    """Without the one character that PostgreSQL cannot store."""
+def clean(text: str) -> str:
+    """The text without the one character that PostgreSQL cannot store."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-VERSION = 1
+VERSION = 2
 """One more with each change of the tables in `DRAWN`, which are then made anew from `events`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -197,6 +197,36 @@ sites = Table(
     Column("is_reachable", Integer, nullable=False),
     Column("detail", Text),
     Column("changed_at", Moment, nullable=False),
+)
+
+set_aside = Table(
+    "bridge_set_aside",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("job_id", Text),
+    Column("site", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("set_aside_at", Moment, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("bridge_set_aside_at", "set_aside_at"),
+)
+
+presence = Table(
+    "bridge_presence",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("arrived_at", Moment, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("limits_digest", Text),
+    Column("limits", Text),
+)
+
+hearing = Table(
+    "bridge_hearing",
+    metadata,
+    Column("only", Integer, primary_key=True),
+    Column("until", Moment, nullable=False),
 )
 
 DRAWN = (jobs, labels, tallies, attempts)

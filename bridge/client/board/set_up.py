@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bridge.client.board import schema
-from bridge.client.board.writing import draw
+from bridge.client.board.search import make_index
+from bridge.client.board.setting_aside import draw_all
 from bridge.core.errors import ConfigurationError, Problem
-from bridge.wire.event import decode
 
 WRITES = "bridge_writes"
 """The execution option of a transaction that is to write."""
@@ -21,8 +21,6 @@ _TRIES = 100
 _PAUSE_S = 0.05
 _SOMEBODY_ELSE = ("locked", "already exists", "duplicate key")
 """What SQLite and PostgreSQL say when another process does the same just now."""
-
-_DRAWN_AT_ONCE = 1_000
 
 
 @contextmanager
@@ -68,6 +66,7 @@ def _let_readers_be(engine: Engine) -> None:
 def _bring_up_to_date(connection: Connection) -> None:
     if not inspect(connection).has_table(schema.board.name):
         schema.metadata.create_all(connection, checkfirst=False)
+        make_index(connection)
         first = insert(schema.board).values(
             only=1, version=schema.VERSION, revision=0, kept_until=None
         )
@@ -84,18 +83,5 @@ def _bring_up_to_date(connection: Connection) -> None:
         connection.execute(update(schema.board).values(version=schema.VERSION))
         schema.metadata.drop_all(connection, tables=schema.DRAWN)
         schema.metadata.create_all(connection)
-        _draw_all(connection)
-
-
-def _draw_all(connection: Connection) -> None:
-    """Everything anew from the events, some at a time."""
-    column = schema.events.c
-    last = ""
-    while bodies := connection.execute(
-        select(column.event_id, column.body)
-        .where(column.event_id > last)
-        .order_by(column.event_id)
-        .limit(_DRAWN_AT_ONCE)
-    ).all():
-        draw(connection, [decode(it.body.encode()) for it in bodies])
-        last = bodies[-1].event_id
+        make_index(connection)
+        draw_all(connection)

@@ -74,9 +74,10 @@ def delete_jobs(connection: Connection, *, over_before: datetime, limit: int) ->
 
 
 def delete_notices(connection: Connection, *, before: datetime) -> None:
-    """Forget events of that time that are of no job."""
-    events = schema.events
+    """Forget events of that time that are of no job, and those that were set aside then."""
+    events, aside = schema.events, schema.set_aside
     connection.execute(delete(events).where(events.c.at < before, events.c.job_id.is_(None)))
+    connection.execute(delete(aside).where(aside.c.set_aside_at < before))
 
 
 def _fresh(connection: Connection, events: Sequence[CloudEvent]) -> list[CloudEvent]:

@@ -5,8 +5,8 @@ from typing import Any
 from dash import Dash, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from bridge.client.board import BoardSite
-from bridge.core.errors import BridgeError, UnavailableError
+from bridge.client.board import BoardSite, SetAside
+from bridge.core.errors import UnavailableError
 from bridge.dashboard import words
 from bridge.dashboard.bounds import limit_facts
 from bridge.dashboard.desk import Desk
@@ -20,7 +20,6 @@ from bridge.dashboard.parts import (
     paused,
     unless_seen,
 )
-from bridge.wire.presence import Presence
 
 LOOK_MS = 4_000
 
@@ -54,55 +53,64 @@ def register(app: Dash, desk: Desk) -> None:
 def show(desk: Desk) -> Component:
     """All that is known of the sites."""
     try:
-        known = {it.name: it for it in desk.board.sites()}
+        sites, is_hearing = desk.board.sites(), desk.is_hearing()
+        latest = desk.board.set_aside(at_most=1)
     except UnavailableError as error:
         return board_away(error)
-    trouble = None
-    try:
-        there = {it.site: it for it in desk.bridge.sites()}
-    except BridgeError as error:
-        there = {}
-        trouble = notice(
-            "The broker cannot be reached", f"Which bridges are there is not known: {error}."
+    said = [_not_heard(desk)] if not is_hearing else []
+    if latest:
+        said.append(_set_aside(desk.board.number_set_aside(), latest[0]))
+    if not sites:
+        said.append(
+            empty(
+                "No site has been heard of yet",
+                "A site appears here as soon as its bridge says a word at this broker: "
+                "hpc-bridge run SITE.yaml starts one.",
+            )
         )
-    names = sorted(known.keys() | there.keys())
-    if not names and trouble is None:
-        return empty(
-            "No site has been heard of yet",
-            "A site appears here as soon as its bridge says a word at this broker: "
-            "hpc-bridge run SITE.yaml starts one.",
-        )
-    cards = [
-        _site(desk, it, known.get(it), there.get(it), is_known=trouble is None) for it in names
-    ]
-    return html.Div([trouble, html.Div(cards, className="sites")])
+    cards = [_site(desk, it, is_hearing=is_hearing) for it in sites]
+    return html.Div([*said, html.Div(cards, className="sites")])
 
 
-def _site(
-    desk: Desk, name: str, told: BoardSite | None, there: Presence | None, *, is_known: bool
-) -> Component:
+def _not_heard(desk: Desk) -> Component:
+    until = desk.board.heard_until()
+    since = f"since {words.moment(until)}" if until else "yet"
+    return notice(
+        "The broker cannot be reached",
+        f"Nothing has been heard of any bridge {since}. What is shown here was so then.",
+    )
+
+
+def _set_aside(number: int, latest: SetAside) -> Component:
+    return notice(
+        f"{words.count_of(number, 'event', 'events')} could not be taken in",
+        f"The latest, {latest.event_id} of {latest.site}: {latest.error}",
+        "All others were. What is missing is taken in by a version of the bridge in which that "
+        "is put right.",
+        kind="hint",
+    )
+
+
+def _site(desk: Desk, site: BoardSite, *, is_hearing: bool) -> Component:
     facts: list[tuple[str, str]] = []
-    if there is not None:
-        running = words.span(desk.now() - there.running_since)
+    is_there = site.is_there(desk.now())
+    if site.presence is not None and (is_there or not is_hearing):
+        running = words.span(desk.now() - site.presence.running_since)
         facts += [
-            ("Jobs in Slurm", f"{there.live:,}"),
-            ("Jobs that wait for Slurm", f"{there.waiting:,}"),
-            (
-                "Bridge",
-                f"{there.bridge_version}, running for {running}",
-            ),
+            ("Jobs in Slurm", f"{site.presence.live:,}"),
+            ("Jobs that wait for Slurm", f"{site.presence.waiting:,}"),
+            ("Bridge", f"{site.presence.bridge_version}, running for {running}"),
         ]
-    elif told is not None:
-        facts.append(("Last heard of", words.ago(told.heard_at, desk.now())))
-    limits = desk.limits(name) if there is not None else None
-    if limits is not None:
-        facts += limit_facts(limits)
-    title, kind = _health(there, is_known=is_known)
+    if not is_there:
+        facts.append(("Last heard of", words.ago(site.heard_at, desk.now())))
+    if site.limits is not None:
+        facts += limit_facts(site.limits)
+    title, kind = _health(site, is_there=is_there, is_hearing=is_hearing)
     return html.Section(
         [
             html.Div(
                 [
-                    html.H2(name),
+                    html.H2(site.name),
                     html.Span(
                         [html.Span(className="dot", **attributes(aria_hidden="true")), title],
                         className=f"badge state-{kind}",
@@ -110,14 +118,17 @@ def _site(
                 ],
                 className="beside",
             ),
-            html.P(told.detail, className="fine") if told and told.detail else None,
+            html.P(site.detail, className="fine") if site.detail else None,
             pairs(facts),
         ],
         className="card",
     )
 
 
-def _health(there: Presence | None, *, is_known: bool) -> tuple[str, str]:
-    if there is None:
-        return ("away", "failed") if is_known else ("not known", "cancelled")
-    return ("there", "complete") if there.is_reached else ("its Slurm does not answer", "queued")
+def _health(site: BoardSite, *, is_there: bool, is_hearing: bool) -> tuple[str, str]:
+    if not is_hearing:
+        return "not known", "cancelled"
+    if not is_there or site.presence is None:
+        return "away", "failed"
+    is_reached = site.presence.is_reached
+    return ("there", "complete") if is_reached else ("its Slurm does not answer", "queued")

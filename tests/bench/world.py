@@ -18,6 +18,7 @@ from bench.process_cost import Cost
 
 SOME = 2_000
 """So many ended jobs in squeue's answer do not slow a look down noticeably."""
+_LAST_LINES = 20
 _CONSUMING_SECONDS = 120
 _QUIET_SECONDS = 240
 _ALL_JOBS = ("squeue", "--me", "--noheader", "--states=all", "--format=%i")
@@ -89,6 +90,9 @@ class World:
             bridge = MeasuredBridge(self.testbed, folder, configure=as_by_default)
             try:
                 yield bridge
+            except Exception as error:
+                error.add_note(f"The daemon's log ends so:\n{_warnings(bridge.logged())}")
+                raise
             finally:
                 bridge.end()
                 Management(self.testbed.broker).delete_namespace(bridge.name)
@@ -144,3 +148,10 @@ def venv_python(testbed: Testbed) -> str:
 def testbed_variables() -> dict[str, str]:
     """What the site's YAML refers to."""
     return {name: value for name, value in os.environ.items() if name.startswith("BRIDGE_TESTBED_")}
+
+
+def _warnings(logged: str) -> str:
+    """The last lines, and the last of those that are more than information."""
+    lines = logged.splitlines()
+    grave = [it for it in lines if "[info" not in it and "[debug" not in it]
+    return "\n".join((*grave[-_LAST_LINES:], "...", *lines[-_LAST_LINES:]))

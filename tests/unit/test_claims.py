@@ -2,7 +2,7 @@
 
 import pytest
 from unit.builders import Story, claimed, queued, running, seen
-from unit.house import House, job_id, message
+from unit.house import SETTLE_TIME, House, job_id, message
 
 from bridge.core.job import SlurmId
 from bridge.testing.slurm import Submission as Outcome
@@ -146,5 +146,6 @@ def test_none_of_two_slurm_jobs_is_cancelled_while_the_job_folders_are_away(
     assert house.submission.submit_waiting().doubtful == 1
     assert words(house) == {first: "PENDING", second: "PENDING"}
     house.folders.is_available = True
+    house.clock.move(SETTLE_TIME)
     house.submission.submit_waiting()
     assert house.job().slurm_id == first

@@ -12,6 +12,8 @@ from bridge.core.retry import RetryPolicy
 from bridge.flows.submit import Pass
 from bridge.testing.slurm import Submission as Outcome
 
+BETWEEN_LOOKS = timedelta(seconds=4)
+
 
 @pytest.fixture
 def house() -> House:
@@ -116,6 +118,7 @@ def test_an_uncertain_submission_is_repeated_only_when_it_surely_did_not_arrive(
     house.clock.move(timedelta(seconds=2))
     house.submission.submit_waiting()
     assert house.job().phase == "submitting"
+    house.clock.move(BETWEEN_LOOKS)
     house.submission.submit_waiting()
     house.submission.submit_waiting()
     assert house.told() == ["accepted", "queued"]
@@ -160,10 +163,32 @@ def test_of_many_doubts_slurm_is_asked_at_once(house: House) -> None:
     house.slurm.calls.clear()
     house.clock.move(SETTLE_TIME)
     house.submission.submit_waiting()
+    house.clock.move(BETWEEN_LOOKS)
     house.submission.submit_waiting()
     assert house.slurm.calls == ["queue", "find", "queue", "find"]
     house.submission.submit_waiting()
     assert all(house.told(it) == ["accepted", "queued"] for it in jobs)
+
+
+def test_while_a_submission_is_in_doubt_slurm_is_asked_less_and_less_often(house: House) -> None:
+    house.slurm.submissions.append(Outcome.NOT_UNDERSTOOD)
+    house.receive(message())
+    for _ in range(190):
+        house.submission.submit_waiting()
+        house.clock.move(timedelta(milliseconds=100))
+    assert house.slurm.calls.count("queue") == 6  # after 0, 1, 3, 7, 11 and 15 s
+    assert house.slurm.calls.count("find") == 0
+
+
+def test_a_budget_that_is_spent_on_doubts_keeps_no_new_job_from_slurm(house: House) -> None:
+    house.slurm.submissions.append(Outcome.NOT_UNDERSTOOD)
+    house.receive(message(1))
+    house.submission.submit_waiting()
+    house.slurm.over_budget = {"queue", "find"}
+    house.receive(message(2))
+    done = house.submission.submit_waiting()
+    assert (done.handled, done.obstacle, done.doubtful) == (1, None, 1)
+    assert house.told(2) == ["accepted", "queued"]
 
 
 def test_a_daemon_that_has_run_for_long_gives_a_submission_as_much_time(house: House) -> None:
@@ -305,6 +330,7 @@ def test_a_site_that_is_away_while_a_submission_is_in_doubt_is_told_too(house: H
     house.slurm.over_budget = {"queue"}
     over = house.submission.submit_waiting()
     assert (over.away, over.doubtful) == (False, 1)
+    house.clock.move(SETTLE_TIME)
     house.slurm.over_budget = set()
     house.slurm.controller_answers = False
     away = house.submission.submit_waiting()

@@ -102,6 +102,26 @@ def test_while_the_controller_is_away_nobody_says_that_a_job_is_not_there() -> N
         slurm.find([TAG], since=NOON)[TAG]
 
 
+def test_many_tags_are_looked_for_three_hundred_at_a_time() -> None:
+    tags = [SubmissionTag(f"bridge-{number}-1") for number in range(350)]
+    slurm, runner = scheduler(
+        queued("7", tag=tags[0]), recorded(), queued(), recorded("5", tag=tags[349])
+    )
+    found = slurm.find(tags, since=NOON)
+    assert list(found) == tags
+    assert {tag: ids for tag, ids in found.items() if ids} == {tags[0]: ("7",), tags[349]: ("5",)}
+    assert [it.argv[it.argv.index("--name") + 1].count(",") for it in runner.commands] == [
+        *(299, 299),
+        *(49, 49),
+    ]
+
+
+def test_while_accounting_is_down_the_tags_that_the_queue_lacks_have_no_answer() -> None:
+    other = SubmissionTag("bridge-other-1")
+    slurm, _ = scheduler(queued("4"), DOWN)
+    assert slurm.find([other, TAG], since=NOON) == {TAG: ("4",)}
+
+
 def test_accounting_is_asked_in_chunks_of_three_hundred() -> None:
     ids = [SlurmId(str(number)) for number in range(1, 702)]
     slurm, runner = scheduler(recorded("1"), recorded("301"), recorded("601"))

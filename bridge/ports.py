@@ -76,8 +76,12 @@ class Scheduler(Protocol):
         """The newest record of each job that accounting knows; None where accounting is off."""
         ...
 
-    def cancel(self, slurm_id: SlurmId) -> None:
-        """Ask Slurm to cancel the job; whether it did is seen by its state alone."""
+    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
+        """Ask Slurm to cancel the job; whether it did is seen by its state alone.
+
+        One that bears another tag is left alone: after a crash of its controller, Slurm may give
+        ids out again.
+        """
         ...
 
 

@@ -7,7 +7,14 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from bridge.core.failure import FailureReason, Hindrance
-from bridge.core.job import Dependency, JobId, SlurmId
+from bridge.core.job import (
+    Dependency,
+    JobId,
+    SlurmId,
+    SubmissionTag,
+    array_index,
+    submission_tag,
+)
 
 
 class Phase(StrEnum):
@@ -130,6 +137,12 @@ class Job:
     def is_over(self) -> bool:
         """Whether the terminal event has been told."""
         return self.phase in ENDS
+
+    def tag(self, prefix: str) -> SubmissionTag:
+        """The name that its Slurm job bears: the tasks of an array all bear that of their sweep."""
+        is_in_array = self.slurm_id is not None and array_index(self.slurm_id) is not None
+        bearer = self.sweep if is_in_array and self.sweep is not None else self.job_id
+        return submission_tag(prefix, bearer, self.attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import structlog
 
 from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.facts import CancelRequested
-from bridge.core.job import JobId, SlurmId, array_id
+from bridge.core.job import JobId, SlurmId, SubmissionTag, array_id
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.site import Site
 from bridge.flows.record import Recorder
@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 _ASK_AGAIN = timedelta(seconds=30)
 _ALL = 1_000_000
+_Named = tuple[SlurmId, SubmissionTag]
+# The id alone does not tell: Slurm may have given it out again.
 _UNKNOWN = Problem(
     where="job_id",
     what="no job with this id has come here; should it still come, it is cancelled then",
@@ -55,7 +57,7 @@ class Cancellation:
         self._notices = notices
         self._recorder = recorder
         self._clock = clock
-        self._asked: dict[SlurmId, timedelta] = {}
+        self._asked: dict[_Named, timedelta] = {}
         # A daemon that was killed may have recorded tasks, and not looked for their cancels.
         self._may_have_missed_some = True
 
@@ -84,20 +86,21 @@ class Cancellation:
     def cancel_waiting(self) -> timedelta:
         """Ask Slurm to cancel what is to be cancelled; how long to wait before the next round.
 
-        scancel tells nothing of its success (it exits with 0 for unknown jobs too), so a job is
-        asked for again until its state says that it has ended. Raises UnavailableError.
+        scancel tells nothing of its success (it exits with 0 where it has cancelled nothing, too),
+        so a job is asked for again until its state says that it has ended. Raises UnavailableError.
         """
         now = self._clock.uptime()
         if self._may_have_missed_some:
             self._cancel_missed()
         wanted = self._in_slurm(self._cancels.cancelling())
         self._asked = {it: at for it, at in self._asked.items() if it in wanted}
-        for slurm_id, job_id in wanted.items():
-            if now - self._asked.get(slurm_id, now - _ASK_AGAIN) < _ASK_AGAIN:
+        for named, job_id in wanted.items():
+            if now - self._asked.get(named, now - _ASK_AGAIN) < _ASK_AGAIN:
                 continue
+            slurm_id, tag = named
             log.info("cancelling", job=job_id, slurm_id=slurm_id)
-            self._scheduler.cancel(slurm_id)
-            self._asked[slurm_id] = now
+            self._scheduler.cancel(slurm_id, tag)
+            self._asked[named] = now
         return _ASK_AGAIN
 
     def _cancel_missed(self) -> None:
@@ -105,17 +108,20 @@ class Cancellation:
         self._may_have_missed_some = False
         self.cancel_arrivals([it.job_id for it in jobs])
 
-    def _in_slurm(self, jobs: Sequence[Job]) -> dict[SlurmId, JobId]:
+    def _in_slurm(self, jobs: Sequence[Job]) -> dict[_Named, JobId]:
         """What Slurm is to cancel: for all tasks of a sweep that is to end, their array once."""
         known = self._jobs.jobs({it.sweep for it in jobs if it.sweep is not None})
-        ending = {it.job_id: it.slurm_id for it in known if it.cancel_requested_at is not None}
-        wanted: dict[SlurmId, JobId] = {}
+        ending = {it.job_id: it for it in known if it.cancel_requested_at is not None}
+        wanted: dict[_Named, JobId] = {}
         for it in jobs:
-            array = ending.get(it.sweep) if it.sweep is not None else None
-            if array is not None and it.slurm_id is not None and array_id(it.slurm_id) == array:
-                wanted[array] = it.sweep or it.job_id
-            elif it.slurm_id is not None:
-                wanted[it.slurm_id] = it.job_id
+            if it.slurm_id is None:
+                continue
+            tag, array = it.tag(self._site.tag_prefix), array_id(it.slurm_id)
+            sweep = ending.get(it.sweep) if it.sweep is not None else None
+            if sweep is not None and sweep.slurm_id == array:
+                wanted[array, tag] = sweep.job_id
+            else:
+                wanted[it.slurm_id, tag] = it.job_id
         return wanted
 
     def _receive(self, delivery: Delivery) -> Settlement:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from bridge.core.facts import Claimed, Sighting
-from bridge.core.job import JobId, SlurmId, bearer
+from bridge.core.job import JobId, SlurmId, SubmissionTag, bearer
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.site import Site
 from bridge.core.slurm_state import FINAL, MEANING
@@ -25,6 +25,7 @@ class _Stray:
     """A Slurm job that bears a tag of ours, and is not the one that its job is known by."""
 
     slurm_id: SlurmId
+    tag: SubmissionTag
     job_id: JobId
     attempt: int
 
@@ -70,7 +71,9 @@ class Sweep:
             ours = bearer(sighting.tag, sighting.slurm_id, self._site.tag_prefix)
             if ours is not None and sighting.slurm_id not in known:
                 job_id, attempt = ours
-                yield _Stray(slurm_id=sighting.slurm_id, job_id=job_id, attempt=attempt)
+                yield _Stray(
+                    slurm_id=sighting.slurm_id, tag=sighting.tag, job_id=job_id, attempt=attempt
+                )
 
     def _put_right(self, stray: _Stray, job: Job | None) -> None:
         if job is None:
@@ -83,20 +86,20 @@ class Sweep:
         log.warning("stray", job=job.job_id, slurm_id=stray.slurm_id, ours=job.slurm_id)
         loser = self._loser(stray, job)
         if loser is not None:
-            self._scheduler.cancel(loser)
+            self._scheduler.cancel(*loser)
 
-    def _loser(self, stray: _Stray, job: Job) -> SlurmId | None:
+    def _loser(self, stray: _Stray, job: Job) -> tuple[SlurmId, SubmissionTag] | None:
         """Which of the two Slurm jobs is to go: the one that does not have the container."""
         if job.is_over or job.slurm_id is None or job.attempt != stray.attempt:
-            return stray.slurm_id
+            return stray.slurm_id, stray.tag
         owner = self._folders.claim(job.job_id, job.attempt, job.slurm_id)
         if owner != stray.slurm_id:
-            return stray.slurm_id
+            return stray.slurm_id, stray.tag
         claimed = Claimed(at=self._clock.now(), slurm_id=owner)
         if self._recorder.tell([(job, claimed)]).stale:
             # Somebody moved the job meanwhile: neither is to go before the next sweep.
             return None
-        return job.slurm_id
+        return job.slurm_id, job.tag(self._site.tag_prefix)
 
     def _compare(self, live: Sequence[Job], queue: Sequence[Sighting]) -> None:
         """The queue is right, but an administrator may want to know of the contradiction."""

@@ -19,7 +19,8 @@ log = structlog.get_logger()
 _CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 _Run = tuple[JobId, SlurmId, int, Phase]
-# A job's own start marker changes it: who has just started is not missing any more.
+# A job's own start marker changes it: who has just started is not missing any more. Two jobs can
+# have one Slurm id, where Slurm gave it out again.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,5 +107,6 @@ class SchedulerSection(Section):
     )
     tag_prefix: TagPrefix = Field(
         default="hpc-bridge",
-        description="how Slurm's job names begin; two bridges of one user need two of them",
+        description="how Slurm's job names begin; two bridges of one user need two of them; jobs "
+        "that Slurm has under another one are not found or cancelled any more",
     )

@@ -120,6 +120,15 @@ class FakeCluster:
             self.lose(slurm_id)
         self._cancel(slurm_id)
 
+    def tag_of(self, slurm_id: SlurmId) -> SubmissionTag | None:
+        """The name of a job, or of an array; None when there is none of this id."""
+        names = {
+            history[-1].runs[-1].tag
+            for it, history in self._histories.items()
+            if slurm_id in (it, array_id(it))
+        }
+        return next(iter(names), None)
+
     def _cancel(self, slurm_id: SlurmId) -> None:
         history = self._histories.get(slurm_id)
         if history is None or _has_ended(history[-1].runs[-1]):

@@ -76,12 +76,12 @@ class LiveSite:
         self.scheduler = scheduler
         self.nodes = nodes
         self.born = SystemClock().now()
-        self.submitted: list[SlurmId] = []
+        self.submitted: dict[SlurmId, SubmissionTag] = {}
 
     def submit(self, tag: SubmissionTag, body: str, *, held: bool = False) -> SlurmId:
         options = ("--hold",) if held else ()
         slurm_id = self.scheduler.submit(a_script(tag, body, *options))
-        self.submitted.append(slurm_id)
+        self.submitted[slurm_id] = tag
         return slurm_id
 
     def let_start(self, slurm_id: SlurmId) -> None:
@@ -128,8 +128,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 
 
 def cancel_all(site: LiveSite) -> None:
-    for slurm_id in site.submitted:
-        site.scheduler.cancel(slurm_id)
+    for slurm_id, tag in site.submitted.items():
+        site.scheduler.cancel(slurm_id, tag)
 
 
 def queued(site: Site, slurm_id: SlurmId) -> Sighting:
@@ -230,28 +230,43 @@ def test_a_job_that_exits_with_zero_completes(site: Site) -> None:
 
 
 def test_a_running_job_can_be_cancelled(site: Site) -> None:
-    slurm_id = site.submit(a_tag(), FOREVER)
+    tag = a_tag()
+    slurm_id = site.submit(tag, FOREVER)
     site.let_start(slurm_id)
-    site.scheduler.cancel(slurm_id)
+    site.scheduler.cancel(slurm_id, tag)
     record = recorded(site, slurm_id, SlurmState.CANCELLED)
     assert record.started_at is not None
     assert record.ended_at is not None
 
 
 def test_a_job_that_is_cancelled_in_the_queue_never_started(site: Site) -> None:
-    slurm_id = site.submit(a_tag(), FOREVER, held=True)
-    site.scheduler.cancel(slurm_id)
+    tag = a_tag()
+    slurm_id = site.submit(tag, FOREVER, held=True)
+    site.scheduler.cancel(slurm_id, tag)
     record = recorded(site, slurm_id, SlurmState.CANCELLED)
     assert record.started_at is None
     row = queued(site, slurm_id)
     assert (row.state, row.started_at) == (SlurmState.CANCELLED, None)
 
 
+def test_a_job_that_bears_another_tag_is_not_cancelled(site: Site) -> None:
+    waits, runs = a_tag(), a_tag()
+    waiting, running = site.submit(waits, FOREVER, held=True), site.submit(runs, FOREVER)
+    site.let_start(running)
+    for slurm_id, tag in ((waiting, runs), (running, waits), (waiting, a_tag())):
+        site.scheduler.cancel(slurm_id, tag)
+    # A cancel that does something, for Slurm to have come as far as that.
+    site.scheduler.cancel(waiting, waits)
+    recorded(site, waiting, SlurmState.CANCELLED)
+    assert queued(site, running).state is SlurmState.RUNNING
+
+
 def test_cancelling_a_job_that_is_over_or_unknown_says_nothing(site: Site) -> None:
-    slurm_id = site.submit(a_tag(), "exit 0")
+    tag = a_tag()
+    slurm_id = site.submit(tag, "exit 0")
     site.let_end(slurm_id)
-    site.scheduler.cancel(slurm_id)
-    site.scheduler.cancel(SlurmId("66999999"))
+    site.scheduler.cancel(slurm_id, tag)
+    site.scheduler.cancel(SlurmId("66999999"), tag)
     assert recorded(site, slurm_id, SlurmState.COMPLETED).exit_code == 0
 
 

@@ -102,8 +102,8 @@ def test_a_job_has_the_record_that_sbatch_would_have_given_it(
     theirs = held(sbatch, tag, options)
     ours = held(pyslurm, tag, options)
     records = (record(testbed, ours), record(testbed, theirs))
-    sbatch.cancel(ours)
-    sbatch.cancel(theirs)
+    sbatch.cancel(ours, tag)
+    sbatch.cancel(theirs, tag)
     assert records[0] == records[1]
 
 
@@ -142,13 +142,14 @@ def test_a_refusal_is_told_in_slurms_own_words(pyslurm: PyslurmScheduler) -> Non
 
 def test_a_full_site_is_told_from_a_refusal(pyslurm: PyslurmScheduler) -> None:
     # The testbed's QOS `debug` takes five jobs of one user.
+    tag = a_tag()
     slurm_ids: list[SlurmId] = []
     try:
         with pytest.raises(SiteFullError, match="QOSMaxSubmitJobPerUserLimit"):
-            slurm_ids.extend(held(pyslurm, a_tag(), ("--qos=debug",)) for _ in range(6))
+            slurm_ids.extend(held(pyslurm, tag, ("--qos=debug",)) for _ in range(6))
     finally:
         for slurm_id in slurm_ids:
-            pyslurm.cancel(slurm_id)
+            pyslurm.cancel(slurm_id, tag)
 
 
 def test_a_controller_that_is_away_is_unavailable_and_the_next_submission_works(
@@ -180,7 +181,7 @@ def test_a_submission_whose_worker_is_killed_is_uncertain_and_found_by_its_tag(
     finally:
         os.kill(controller, signal.SIGCONT)
     (slurm_id,) = eventually(lambda: pyslurm.find([tag], since=since)[tag])
-    pyslurm.cancel(slurm_id)
+    pyslurm.cancel(slurm_id, tag)
 
 
 @pytest.mark.parametrize(
@@ -224,8 +225,8 @@ def test_many_threads_submit_each_job_once(pyslurm: PyslurmScheduler) -> None:
         assert rows == dict(zip(tags, slurm_ids, strict=True))
         assert len(set(slurm_ids)) == len(tags)
     finally:
-        for slurm_id in slurm_ids:
-            pyslurm.cancel(slurm_id)
+        for slurm_id, tag in zip(slurm_ids, tags, strict=True):
+            pyslurm.cancel(slurm_id, tag)
 
 
 @pytest.fixture

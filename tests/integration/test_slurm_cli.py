@@ -43,5 +43,6 @@ def test_the_daemons_own_environment_does_not_change_a_submission(testbed: Testb
     environment = {**os.environ, "SLURM_CONF": "/nonexistent", "SBATCH_PARTITION": "nowhere"}
     settings = SchedulerSettings(environment=(("SLURM_CONF", str(testbed.slurm_conf)),))
     slurm = SlurmCommandLine(KeepingItsEnvironment(testbed, LocalRunner(environment)), settings)
-    slurm_id = slurm.submit(a_script(a_tag(), FOREVER, "--hold"))
-    slurm.cancel(slurm_id)
+    tag = a_tag()
+    slurm_id = slurm.submit(a_script(tag, FOREVER, "--hold"))
+    slurm.cancel(slurm_id, tag)

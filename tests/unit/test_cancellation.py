@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
-from unit.house import House, job_id, message
+from unit.house import GRACE, House, job_id, message
 
 from bridge.core.errors import InvalidRequestError, UnavailableError
 from bridge.core.failure import FailureReason
@@ -83,6 +83,31 @@ def test_only_the_job_that_was_meant_is_cancelled(house: House) -> None:
     house.cancellation.cancel_waiting()
     assert word(house, other) == "PENDING"
     assert house.slurm.calls.count("cancel") == 1
+
+
+def test_another_job_that_was_given_the_same_slurm_id_is_not_cancelled(house: House) -> None:
+    forgotten = house.queued_job(1)
+    house.cluster.forget_from(forgotten)
+    again = house.queued_job(2)
+    assert again == forgotten
+    house.cancel(1)
+    house.cancellation.cancel_waiting()
+    assert word(house, again) == "PENDING"
+    house.watch.look()
+    house.clock.move(GRACE)
+    house.watch.look()
+    assert house.told(1) == ["accepted", "queued", "failed"]
+    assert house.last_event(1)["reason"] == "lost"
+    assert house.told(2) == ["accepted", "queued"]
+
+
+def test_of_two_jobs_with_one_slurm_id_the_one_that_has_it_is_cancelled(house: House) -> None:
+    forgotten = house.queued_job(1)
+    house.cluster.forget_from(forgotten)
+    again = house.queued_job(2)
+    house.cancel(1, 2)
+    house.cancellation.cancel_waiting()
+    assert word(house, again) == "CANCELLED"
 
 
 def test_a_job_whose_submission_is_in_doubt_is_cancelled_once_it_is_found(house: House) -> None:

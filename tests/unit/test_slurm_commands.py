@@ -422,12 +422,19 @@ def test_ids_are_asked_for_in_chunks_that_leave_none_out() -> None:
     assert list(in_chunks([], 3)) == []
 
 
+TAG = SubmissionTag("hpc-bridge-1-1")
+
+
 # --- scancel --------------------------------------------------------------------------------------
 
 
 def test_a_job_is_cancelled_where_it_is() -> None:
-    assert scancel_argv(SlurmId("9")) == ("scancel", "9")
-    assert scancel_argv(SlurmId("9;east")) == ("scancel", "--clusters", "east", "9")
+    assert scancel_argv(SlurmId("9"), TAG) == ("scancel", "--name", TAG, "9")
+    assert scancel_argv(SlurmId("9;east"), TAG) == (
+        *("scancel", "--clusters", "east"),
+        *("--name", TAG, "9"),
+    )
+    assert scancel_argv(SlurmId("9_4"), None) == ("scancel", "9_4")
 
 
 def test_cancelling_is_silent_when_the_controller_has_the_request() -> None:

@@ -83,14 +83,14 @@ class LocalProcesses:
         known = (it for it in self._jobs() if not _ended_before(it, since))
         return tuple(it for it in map(sighting, known) if it.slurm_id in asked)
 
-    def cancel(self, slurm_id: SlurmId) -> None:
-        """Have the job end; one that waits is over at once."""
+    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
+        """Have the job end if it bears the tag; one that waits is over at once."""
         if not slurm_id.isdecimal():
             return
         # With the lock, nobody starts it in the same moment.
         with self._available(), self._store.locked():
             job = self._store.job(int(slurm_id))
-            if job is None or job.end is not None:
+            if job is None or job.end is not None or sighting(job).tag != tag:
                 return
             if job.run is None:
                 end = End(at=self._clock.now(), state=SlurmState.CANCELLED)

@@ -28,7 +28,7 @@ from bridge.adapters.slurm.commands import (
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import Sighting
-from bridge.core.job import SlurmId, SubmissionTag, slurm_order
+from bridge.core.job import SlurmId, SubmissionTag, array_index, slurm_order
 from bridge.core.settings import SchedulerSettings
 from bridge.core.slurm_client import SlurmClient
 from bridge.core.slurm_words import Verdict, verdict
@@ -97,11 +97,20 @@ class SlurmCommandLine:
             seen += records.sightings
         return tuple(replace(it, slurm_id=asked.get(it.slurm_id, it.slurm_id)) for it in seen)
 
-    def cancel(self, slurm_id: SlurmId) -> None:
-        """Ask Slurm to cancel the job; whether it did is seen by its state alone."""
-        answer = self._run(scancel_argv(slurm_id), self._settings.query_timeout)
+    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
+        """Ask Slurm to cancel the job if it bears the tag; its state alone tells whether it did."""
+        is_task = array_index(slurm_id) is not None
+        if is_task and not self._bears(slurm_id, tag):
+            log.warning("cancel_of_another_job", slurm_id=slurm_id, tag=tag)
+            return
+        argv = scancel_argv(slurm_id, None if is_task else tag)
+        answer = self._run(argv, self._settings.query_timeout)
         if words := read_scancel(answer):
             log.warning("cancel_not_taken", slurm_id=slurm_id, words=words)
+
+    def _bears(self, slurm_id: SlurmId, tag: SubmissionTag) -> bool:
+        rows = self._look(squeue_argv([tag])).sightings
+        return any((it.slurm_id, it.tag) == (plain_id(slurm_id), tag) for it in rows)
 
     def _find(
         self, tags: Sequence[SubmissionTag], since: datetime

@@ -238,11 +238,17 @@ def _record_row(columns: Sequence[str]) -> Sighting:
     )
 
 
-def scancel_argv(slurm_id: SlurmId) -> tuple[str, ...]:
-    """Cancel a job; scancel(1)."""
+def scancel_argv(slurm_id: SlurmId, tag: SubmissionTag | None) -> tuple[str, ...]:
+    """Cancel a job, if it has this name; scancel(1).
+
+    A job of another name is passed over without a word, with return code 0; with a name, one that
+    has ended or is unknown is an "Invalid job id". A task of an array must be named by its id
+    alone: with any filter, all of the array's tasks that wait are cancelled (seen with 22.05).
+    """
     _, _, cluster = slurm_id.partition(";")
-    named = ("--clusters", cluster) if cluster else ()
-    return ("scancel", *named, plain_id(slurm_id))
+    where = ("--clusters", cluster) if cluster else ()
+    named = () if tag is None else ("--name", tag)
+    return ("scancel", *where, *named, plain_id(slurm_id))
 
 
 def read_scancel(answer: Completed) -> str | None:

@@ -35,5 +35,7 @@ class Hindrance(StrEnum):
     """It is not there, or cannot be read, and nobody was to pull it."""
     SECRET = "secret"  # noqa: S105 - a word
     """One of the site's secrets could not be read."""
+    MOUNT = "mount"
+    """Something that it mounts is not there."""
     PATH = "path"
     """A link leads out of the folders that jobs may use."""

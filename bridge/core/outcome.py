@@ -33,6 +33,10 @@ BY_HINDRANCE: Mapping[Hindrance, tuple[FailureReason, str]] = MappingProxyType(
             FailureReason.REFUSED,
             "a secret of the site could not be read; its stderr says which",
         ),
+        Hindrance.MOUNT: (
+            FailureReason.REFUSED,
+            "something that it mounts is not there; its stderr says what",
+        ),
         Hindrance.PATH: (
             FailureReason.REFUSED,
             "something that it uses leads out of the site's folders; its stderr says what",

@@ -47,11 +47,14 @@ def granted(asked: Resources, site: Site, profile: Profile | None) -> Resources:
     if walltime is None:
         walltime = max(defaults.walltime, limits.min_walltime or timedelta(0))
         walltime = min(walltime, limits.walltime or walltime)
+    memory = asked.memory_mib
+    if memory is None and defaults.memory_mib is not None:
+        memory = _lower(defaults.memory_mib, limits.memory_mib)
     return replace(
         asked,
         profile=profile.name if profile else None,
         walltime=walltime,
-        memory_mib=defaults.memory_mib if asked.memory_mib is None else asked.memory_mib,
+        memory_mib=memory,
         partition=asked.partition or own.partition or defaults.partition,
         qos=asked.qos or own.qos or defaults.qos,
         account=asked.account or own.account or defaults.account,

@@ -497,6 +497,19 @@ def test_an_image_that_cannot_be_read_is_told_and_nothing_runs(desk: Desk) -> No
     assert desk.marks(spec)["1.0.hindered"][1] == "no-image"
 
 
+@pytest.mark.parametrize(
+    "desk", [Runtime.APPTAINER, Runtime.CHARLIECLOUD, Runtime.PODMAN_HPC], indirect=True
+)
+def test_a_folder_that_is_not_there_to_be_mounted_is_told_and_nothing_runs(desk: Desk) -> None:
+    missing = f"{desk.settings.site.work_root}/it's not there"
+    spec = desk.shell("echo ran", mounts=(Mount(source=missing, target="/data"),))
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="77:0")
+    assert desk.printed(spec) == ""
+    told = f"hpc-bridge: nothing has run, there is no {missing}, which the job mounts"
+    assert told in desk.printed(spec, "stderr")
+    assert desk.marks(spec)["1.0.hindered"][1] == "mount"
+
+
 @pytest.mark.parametrize("desk", [Runtime.SHIFTER], indirect=True)
 def test_an_image_that_shifter_does_not_have_is_refused_by_sbatch(desk: Desk) -> None:
     """Its plugin looks for it when the job is submitted: sbatch fails with the plugin's words."""

@@ -30,6 +30,7 @@ from bridge.core.job import (
     ParametersFormat,
     Resources,
     ShellLine,
+    Sweep,
 )
 from bridge.core.settings import SiteSettings
 from bridge.core.site import WITHOUT_CONTAINER, BindRoot, Runtime, Secret, Site, job_folder
@@ -93,6 +94,7 @@ def jobs(draw: st.DrawFn) -> JobSpec:
     names = hostile if wild == "secrets" else sound_names.map(lambda it: f"S_{it}")
     secrets = draw(st.dictionaries(names, st.sampled_from(sorted(SECRETS)), max_size=2))
     word = draw(hostile if wild == "words" else st.sampled_from([None, "gpu&hbm80g|(a*2)"]))
+    place = draw(hostile if wild == "words" else st.sampled_from([None, "cpu,gpu"]))
     gpus = draw(st.integers(0, 3))
     gpu_type = draw(hostile if wild == "words" else st.sampled_from([None, "a100"]))
     form = draw(st.sampled_from(ParametersFormat))
@@ -117,7 +119,14 @@ def jobs(draw: st.DrawFn) -> JobSpec:
         environment=tuple(variables.items()),
         secrets=tuple(secrets.items()),
         mounts=tuple(draw(mounts(hostile_paths if wild == "mounts" else sound_paths))),
-        resources=Resources(qos=word, constraint=word, gpus=gpus, gpu_type=gpu_type),
+        resources=Resources(
+            qos=word,
+            constraint=word,
+            partition=place,
+            account=place,
+            gpus=gpus,
+            gpu_type=gpu_type,
+        ),
         priority=draw(st.integers(-1000, 1000)),
         labels=((draw(hostile), draw(hostile)),),
         user=draw(hostile),
@@ -330,9 +339,9 @@ def expected_directives(spec: JobSpec, site: Site) -> dict[str, str | None]:
         "ntasks": "1",
         "cpus-per-task": "1",
         **expected_gpus(spec.resources),
-        "partition": "cpu",
+        "partition": spec.resources.partition or "cpu",
         "qos": spec.resources.qos or "regular",
-        "account": "science",
+        "account": spec.resources.account or "science",
     }
     if spec.resources.constraint:
         wanted["constraint"] = spec.resources.constraint
@@ -359,15 +368,25 @@ def rendered(spec: JobSpec, of: SiteSettings) -> str | None:
     return None
 
 
+def moved_below(folder: Path, spec: JobSpec) -> JobSpec:
+    """The job, with the files and folders of the site that it names in a folder of ours."""
+    mounts = tuple(replace(it, source=f"{folder}/mounted{it.source}") for it in spec.mounts)
+    is_a_path = spec.image.startswith("/")
+    return replace(
+        spec, mounts=mounts, image=f"{folder}/images{spec.image}" if is_a_path else spec.image
+    )
+
+
 def holds(spec: JobSpec, of: SiteSettings) -> bool:
     """Runs the job's script and checks all of it; False when the job was refused."""
     with tempfile.TemporaryDirectory() as name, site_in(Path(name), of) as site_settings:
         folder, site = Path(name), site_settings.site
-        if spec.image.startswith("/"):
-            spec = replace(spec, image=f"{folder}/images{spec.image}")
+        spec = moved_below(folder, spec)
         script = rendered(spec, site_settings)
         if script is None:
             return False
+        for source in (it.source for it in spec.mounts):
+            Path(source).mkdir(parents=True, exist_ok=True)
         if spec.image.startswith("/") and not Path(spec.image).exists():
             Path(spec.image).parent.mkdir(parents=True, exist_ok=True)
             Path(spec.image).touch()
@@ -416,6 +435,16 @@ SITES: dict[str, Callable[[], SiteSettings]] = {
 @given(spec=jobs())
 def test_a_job_arrives_byte_for_byte_or_is_refused(runtime: str, spec: JobSpec) -> None:
     holds(spec, SITES[runtime]())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(spec=jobs())
+def test_an_array_asks_of_slurm_what_one_job_asks_and_no_more(spec: JobSpec) -> None:
+    settings = SITES["shifter"]()
+    alone = rendered(spec, settings)
+    if alone is not None:
+        array = render(replace(spec, sweep=Sweep(tasks=3, at_once=2)), settings, 1)
+        assert directives(array) == [*directives(alone), "#SBATCH --array=0-2%2"]
 
 
 def evil_everywhere(command: Command) -> JobSpec:

@@ -122,6 +122,7 @@ def test_a_requeued_job_may_pull_again() -> None:
         ("image", "image-pull", "could not be pulled"),
         ("no-image", "no-image", "is not there or cannot be read"),
         ("secret", "refused", "a secret of the site could not be read"),
+        ("mount", "refused", "something that it mounts is not there"),
         ("path", "refused", "leads out of the site's folders"),
     ],
 )

@@ -178,6 +178,18 @@ def test_a_job_grows_within_its_profile() -> None:
     assert limits_for(asked, replace(NERSC, profiles=())) == Limits(nodes=100)
 
 
+@pytest.mark.parametrize(
+    ("default", "most", "gets"), [(None, 1024, None), (4096, None, 4096), (4096, 1024, 1024)]
+)
+def test_the_default_memory_is_no_more_than_the_profile_allows(
+    default: int | None, most: int | None, gets: int | None
+) -> None:
+    small = Profile(name="small", limits=Limits(memory_mib=most))
+    at = site(defaults=replace(site().defaults, memory_mib=default), profiles=(small,))
+    assert granted(Resources(), at, small).memory_mib == gets
+    assert granted(Resources(memory_mib=512), at, small).memory_mib == 512
+
+
 def test_a_site_may_want_a_least_time_too() -> None:
     slow = site(limits=Limits(min_walltime=HOUR))
     spec = job_spec(resources=Resources(walltime=HOUR / 2))

@@ -53,6 +53,16 @@ def test_jobs_fetch_images_only_where_the_file_says_so(folder: Path) -> None:
             "site.yaml:11: containers.pull_folder: missing, and required for pull: in-job",
         ),
         (
+            "pull: in-job",
+            "pull: in-job\n  pull_timeout: 1h",
+            "site.yaml:14: containers.pull_timeout: has no effect without pull: before",
+        ),
+        (
+            "apptainer",
+            "charliecloud",
+            "site.yaml:13: containers.pull: images for charliecloud cannot be fetched: they",
+        ),
+        (
             "apptainer",
             "shifter",
             "site.yaml:13: containers.pull: a job cannot fetch images for shifter",

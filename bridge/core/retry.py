@@ -47,12 +47,13 @@ class RetryPolicy:
     """By how much the memory grows with each attempt after one that ran out of it."""
 
 
-def check_retryable(reason: FailureReason) -> FailureReason:
-    """The reason itself. Raises ValueError for one that no policy can name."""
-    if reason not in RETRYABLE:
-        accepted = ", ".join(sorted(RETRYABLE))
-        raise ValueError(f"a job that failed so is never tried again; accepted: {accepted}")
-    return reason
+def read_retryable(word: object) -> FailureReason:
+    """The reason of this name. Raises ValueError for one that no policy can name."""
+    if isinstance(word, str) and word in RETRYABLE:
+        return FailureReason(word)
+    is_known = word in list(FailureReason)
+    what = "a job that failed so is never tried again" if is_known else "there is no such reason"
+    raise ValueError(f"{what}; accepted: {', '.join(sorted(RETRYABLE))}")
 
 
 def policy_for(wish: RetryWish | None, default: RetryPolicy) -> RetryPolicy:

@@ -1,6 +1,7 @@
 """The forms that a value in a site's YAML file may have."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated
@@ -15,7 +16,7 @@ from bridge.core.quantity import (
     read_memory_mib,
     read_walltime,
 )
-from bridge.core.retry import RETRYABLE, check_retryable
+from bridge.core.retry import RETRYABLE, read_retryable
 
 _WALLTIME = r"([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -121,8 +122,7 @@ Memory = Annotated[
 
 RetryableReason = Annotated[
     FailureReason,
-    Field(strict=False),
-    AfterValidator(check_retryable),
+    PlainValidator(read_retryable),
     WithJsonSchema({"type": "string", "enum": sorted(RETRYABLE)}),
 ]
 Factor = Annotated[float, Field(ge=1, le=100), BeforeValidator(_factor_from_text)]
@@ -147,13 +147,38 @@ PlainPath = Annotated[
     Field(min_length=1, max_length=4096, json_schema_extra={"format": "plain-path"}),
     AfterValidator(_plain_path),
 ]
-SiteName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
-TagPrefix = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=60)]
-NamespaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
-SlurmWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$", max_length=100)]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
-ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
-GpuType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=100)]
-SecretReference = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+_SITE_NAME = r"^[a-z0-9][a-z0-9-]*$"
+_TAG_PREFIX = r"^[A-Za-z][A-Za-z0-9_-]*$"
+_NAMESPACE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+_SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
+_ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+_GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
+_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_QUEUE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$"
+
+ACCEPTED: Mapping[str, str] = {
+    _SITE_NAME: "lower case letters, digits and hyphens are wanted, a letter or a digit first",
+    _TAG_PREFIX: "letters, digits, _ and - are wanted, a letter first",
+    _NAMESPACE: "letters, digits, _ and - are wanted, a letter or a digit first",
+    _SLURM_WORD: "one word of letters, digits and _ . & | : * - is wanted, a letter or a digit "
+    "first",
+    _ENVIRONMENT_NAME: "the name of a variable is wanted: letters, digits and _, no digit first",
+    _PROFILE_NAME: "lower case letters, digits, _ and - are wanted, a letter or a digit first",
+    _GPU_TYPE: "letters, digits and _ . - are wanted, a letter first",
+    _REFERENCE: "letters, digits and _ . - are wanted, a letter or a digit first",
+    _QUEUE_NAME: "letters, digits and _ . : - are wanted, no punctuation but _ first",
+}
+"""What a regular expression accepts, in words."""
+
+SiteName = Annotated[str, Field(pattern=_SITE_NAME, max_length=60)]
+TagPrefix = Annotated[str, Field(pattern=_TAG_PREFIX, max_length=60)]
+NamespaceName = Annotated[str, Field(pattern=_NAMESPACE, max_length=60)]
+SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
+EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
+ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]
+GpuType = Annotated[str, Field(pattern=_GPU_TYPE, max_length=100)]
+SecretReference = Annotated[str, Field(pattern=_REFERENCE, max_length=100)]
+ModuleName = Annotated[str, Field(pattern=_REFERENCE, max_length=100)]
+QueueName = Annotated[str, Field(pattern=_QUEUE_NAME, max_length=200)]
 Directive = Annotated[str, Field(max_length=1000), AfterValidator(_directive)]

@@ -1,7 +1,5 @@
 """The section of a site's file about MLExchange front ends."""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from bridge.core.job import ArgumentList, Mount, Resources, ShellLine
@@ -15,6 +13,7 @@ from bridge.sites.fields import (
     Memory,
     PlainPath,
     ProfileName,
+    QueueName,
     SecretReference,
     SlurmWord,
     Switch,
@@ -22,8 +21,6 @@ from bridge.sites.fields import (
     Walltime,
 )
 from bridge.sites.section import Section
-
-QueueName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$", max_length=200)]
 
 
 class TheirMountSection(Section):

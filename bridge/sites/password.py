@@ -12,6 +12,19 @@ _FILE_PLACE = ("broker", "password_file")
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", re.ASCII)
 
 
+_IN_THE_FILE = (
+    "a password may not stand in this file: put it into a file of its own and name that as "
+    "password_file, or name a variable as password: ${NAME}"
+)
+
+
+def report_open_password(document: Document) -> None:
+    """Records a password that stands in the file itself, whatever else is wrong there."""
+    written = document.written.get(_PLACE)
+    if written is not None and not _VARIABLE.fullmatch(written):
+        document.report(_PLACE, _IN_THE_FILE)
+
+
 def report_password(model: SiteFile, document: Document) -> None:
     """Records what is wrong with where the password is said to be."""
     broker = model.broker
@@ -23,12 +36,8 @@ def report_password(model: SiteFile, document: Document) -> None:
         )
     elif broker.password is not None and broker.password_file is not None:
         document.report(_PLACE, "give either password or password_file, not both")
-    elif broker.password is not None and not _VARIABLE.fullmatch(document.written.get(_PLACE, "")):
-        document.report(
-            _PLACE,
-            "a password may not stand in this file: put it into a file of its own and name that "
-            "as password_file, or name a variable as password: ${NAME}",
-        )
+    else:
+        report_open_password(document)
 
 
 def read_password(model: SiteFile, document: Document) -> str:

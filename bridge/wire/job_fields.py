@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from pydantic.config import JsonDict
 
 from bridge.core.failure import FailureReason
 from bridge.core.quantity import LARGEST_NICE
-from bridge.core.retry import RETRYABLE, check_retryable
+from bridge.core.retry import RETRYABLE, read_retryable
 
 
 def checked_by(read: Callable[[str], object]) -> AfterValidator:
@@ -80,7 +80,6 @@ EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200
 Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
 RetryableReason = Annotated[
     FailureReason,
-    Field(strict=False),
-    AfterValidator(check_retryable),
+    PlainValidator(read_retryable),
     WithJsonSchema({"type": "string", "enum": sorted(RETRYABLE)}),
 ]

@@ -110,7 +110,7 @@ def test_a_reason_that_is_never_retried_is_refused(reason: str) -> None:
 
 def test_a_reason_that_nobody_knows_is_told_what_there_is() -> None:
     words = problem(retry={"attempts": 2, "reasons": ["boredom"]})
-    assert words.startswith("retry.reasons.0: Input should be 'exit-code', 'signal', 'timeout'")
+    assert words.startswith("retry.reasons.0: there is no such reason; accepted: boot-failure, ")
     assert words.endswith("(found 'boredom')")
 
 

@@ -25,7 +25,7 @@ from unit.builders import (
 from bridge.core.failure import FailureReason
 from bridge.core.job import Resources, RetryWish
 from bridge.core.lifecycle import Job
-from bridge.core.retry import RetryPolicy, check_retryable, grown, policy_for
+from bridge.core.retry import RetryPolicy, grown, policy_for, read_retryable
 from bridge.core.site import Limits
 
 EVERY_REASON = frozenset(FailureReason)
@@ -286,12 +286,18 @@ def test_who_names_exit_codes_means_them_also_without_the_reason() -> None:
 @pytest.mark.parametrize("reason", ["refused", "lost", "deadline"])
 def test_a_reason_that_is_never_retried_cannot_be_named(reason: str) -> None:
     with pytest.raises(ValueError, match="is never tried again; accepted: boot-failure, exit-code"):
-        check_retryable(FailureReason(reason))
+        read_retryable(reason)
+
+
+@pytest.mark.parametrize("word", ["boredom", 7, None, ["timeout"]])
+def test_what_is_no_reason_cannot_be_named(word: object) -> None:
+    with pytest.raises(ValueError, match="there is no such reason; accepted: boot-failure, exit"):
+        read_retryable(word)
 
 
 @pytest.mark.parametrize("reason", FAILURES)
 def test_every_other_reason_can_be_named(reason: str) -> None:
-    assert check_retryable(FailureReason(reason)) == reason
+    assert read_retryable(reason) is FailureReason(reason)
 
 
 # --- with how much

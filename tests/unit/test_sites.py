@@ -180,14 +180,17 @@ def test_every_mistake_is_told_at_once_with_its_line(folder: Path) -> None:
     text = SMALLEST.replace("name: here", "name: Here").replace("user: bridge", "usr: bridge")
     text = text.replace("12:00:00", "noon") + "limits:\n  nodes: many\n"
     assert mistakes(folder, text) == [
-        "site.yaml:3: site.name: String should match pattern '^[a-z0-9][a-z0-9-]*$' (found 'Here')",
+        (
+            "site.yaml:3: site.name: lower case letters, digits and hyphens are wanted, "
+            "a letter or a digit first (found 'Here')"
+        ),
         "site.yaml:4: broker.user: missing, and required",
         "site.yaml:6: broker.usr: unknown field; did you mean 'user'?",
         (
             "site.yaml:16: defaults.walltime: a time as HH:MM:SS or D-HH:MM:SS is wanted, "
             "such as 01:30:00 (found 'noon')"
         ),
-        "site.yaml:18: limits.nodes: Input should be a valid integer (found 'many')",
+        "site.yaml:18: limits.nodes: a whole number is wanted (found 'many')",
     ]
 
 
@@ -283,6 +286,38 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(folder: Path) -> Non
     assert told.startswith("site.yaml:7: broker.password: a password may not stand in this file")
     assert "password_file" in told
     assert "hunter2" not in told
+
+
+def test_a_password_in_the_file_is_told_whatever_else_is_wrong(folder: Path) -> None:
+    text = SMALLEST.replace("${PASSWORD}", "hunter2").replace("12:00:00", "noon")
+    first, second = mistakes(folder, text)
+    assert first.startswith("site.yaml:7: broker.password: a password may not stand in this file")
+    assert second.startswith("site.yaml:16: defaults.walltime: ")
+    assert "hunter2" not in first
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("users: alice\n", "users: a list is wanted, such as [one, two] or one `- ` a line"),
+        ("site: {name: 7}\n", "site.name: text is wanted (found 7)"),
+        ("limits: {nodes: 0}\n", "limits.nodes: at least 1 is wanted (found 0)"),
+        ("retry: {attempts: 101}\n", "retry.attempts: at most 100 is accepted (found 101)"),
+        ("retry: {reasons: [oom]}\n", "retry.reasons.0: there is no such reason; accepted: boot"),
+        ("broker: {tls: maybe}\n", "broker.tls: true or false is wanted (found 'maybe')"),
+        ("containers: {runtime: docker}\n", "containers.runtime: accepted: 'apptainer', 'singul"),
+        ("containers: {images: []}\n", "containers.images: at least 1 wanted (found [])"),
+        ("retry: {walltime_factor: big}\n", "retry.walltime_factor: a number is wanted (found '"),
+        ("profiles: {GPU: {}}\n", "profiles.GPU: lower case letters, digits, _ and - are wanted"),
+        ("limits: 7\n", "limits: fields are wanted here, one a line (found 7)"),
+    ],
+)
+def test_a_mistake_is_told_in_words_that_an_administrator_knows(
+    text: str, told: str, folder: Path
+) -> None:
+    (folder / "base.yaml").write_text(SMALLEST)
+    [found] = mistakes(folder, f"version: 1\nextends: base.yaml\n{text}")
+    assert found.startswith(f"site.yaml:3: {told}")
 
 
 @pytest.mark.parametrize("written", ["123456", "[hunter2, 123456]", "x${PASSWORD}"])
@@ -446,7 +481,7 @@ def test_an_empty_variable_is_no_password(folder: Path) -> None:
         (
             "12:00:00\n",
             "12:00:00\nenvironment: {'A B': x}\n",
-            "site.yaml:17: environment.A B: String should match pattern",
+            "site.yaml:17: environment.A B: the name of a variable is wanted",
         ),
     ],
 )

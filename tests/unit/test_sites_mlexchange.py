@@ -113,7 +113,7 @@ def test_everything_in_the_section_arrives(tmp_path: Path) -> None:
         ),
         ("task: inference", "task: train", "mlexchange.catalogue.1: dlsia train stands here twice"),
         ("start_in: /app/work", "start_in: a", "mlexchange.catalogue.0.start_in: an absolute path"),
-        ("ml.other", "'ml tasks'", "mlexchange.queues.1: String should match pattern"),
+        ("ml.other", "'ml tasks'", "mlexchange.queues.1: letters, digits and _ . : - are"),
         ("command: [python, a.py]", "command: []", "mlexchange.catalogue.1.command"),
     ],
 )

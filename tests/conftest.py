@@ -46,8 +46,9 @@ def open_bridge(testbed: Testbed, user_folder: Path) -> Iterator[OpenBridge]:
             configure: Callable[[Configuration], None] = lambda _: None,
             *,
             base: str = "testbed.yaml",
+            folder: Path = user_folder,
         ) -> SiteBridge:
-            opened = SiteBridge(testbed, user_folder, configure=configure, base=base)
+            opened = SiteBridge(testbed, folder, configure=configure, base=base)
             stack.callback(Management(testbed.broker).delete_namespace, opened.name)
             stack.callback(opened.close)
             opened.open()

@@ -24,7 +24,7 @@ def through_pyslurm(
         settings,
         command_line=looks,
         client=looks.client,
-        argv=testbed.as_user(worker_argv(settings)),
+        argv=worker(testbed, settings),
     )
     try:
         try:
@@ -36,8 +36,21 @@ def through_pyslurm(
         scheduler.close()
 
 
+def worker(testbed: Testbed, settings: SchedulerSettings) -> list[str]:
+    """What starts a worker of the installed bridge as that user.
+
+    The checkout's own Python is not for that user: it may lie in root's home.
+    """
+    return testbed.as_user(worker_argv(settings, python_of_bridge(testbed)))
+
+
+def python_of_bridge(testbed: Testbed) -> str:
+    return str(testbed.bridge_command.with_name("python"))
+
+
 def bridge_has_pyslurm(testbed: Testbed) -> bool:
     """Whether the environment of the installed bridge has it."""
-    python = str(testbed.bridge_command.with_name("python"))
     seek = "import importlib.util as it, sys; sys.exit(it.find_spec('pyslurm') is None)"
-    return subprocess.run([python, "-P", "-c", seek], check=False).returncode == 0
+    return (
+        subprocess.run([python_of_bridge(testbed), "-P", "-c", seek], check=False).returncode == 0
+    )

@@ -96,7 +96,7 @@ def slurm_conf(site: Site) -> str:
     settings += _accounting(site) if options.accounting else _no_accounting()
     if options.rate_limit:
         # A tight bucket, so that a handful of requests at once empties it; by default 30 and 2/s.
-        settings.append(("SlurmctldParameters", "rl_enable,rl_bucket_size=5,rl_refill_rate=2"))
+        settings.append(("SlurmctldParameters", "rl_enable,rl_bucket_size=4,rl_refill_rate=5"))
     lines = [f"{name}={value}" for name, value in settings]
     return "\n".join([*lines, *_nodes(layout), *_partitions(options), ""])
 

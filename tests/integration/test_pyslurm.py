@@ -12,7 +12,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
-from pyslurm_site import bridge_has_pyslurm, through_pyslurm
+from pyslurm_site import bridge_has_pyslurm, through_pyslurm, worker
 from site_bridge import Configuration, OpenBridge, SiteBridge
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
 from ssh_site import descendants
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.pyslurm.scheduler import PyslurmScheduler, worker_argv
+from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.cli.exits import BAD_FILE
 from bridge.core.errors import (
     ConfigurationError,
@@ -202,7 +202,7 @@ def test_without_a_good_slurm_conf_the_worker_ends_and_the_bridge_says_so(
             SchedulerSettings(query_timeout=timedelta(seconds=5)),
             command_line=looks,
             client=looks.client,
-            argv=testbed.as_user(worker_argv(wrong)),
+            argv=worker(testbed, wrong),
         )
     ) as scheduler:
         try:

@@ -35,13 +35,13 @@ INSTEAD = "set scheduler.kind: slurm, or scheduler.pyslurm_fallback: command-lin
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-def worker_argv(settings: SchedulerSettings) -> tuple[str, ...]:
+def worker_argv(settings: SchedulerSettings, python: str = sys.executable) -> tuple[str, ...]:
     """What starts a worker, with the same variables as Slurm's commands."""
     variables = (*settings.environment, ("LC_ALL", "C"))
     return (
         *("env", *(f"{name}={value}" for name, value in variables)),
         # Without -P a file in the current folder could stand in for a module.
-        *(sys.executable, "-P", "-m", "bridge.adapters.pyslurm.worker"),
+        *(python, "-P", "-m", "bridge.adapters.pyslurm.worker"),
     )
 
 

@@ -1,7 +1,7 @@
 """Doubt: submissions of which nobody knows whether they arrived, until it is known."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -126,27 +126,33 @@ class Doubts:
     def _found(self, doubtful: Sequence[Job]) -> Iterator[tuple[Job, Sequence[SlurmId]]]:
         """Of each job that Slurm can be asked about by now, which Slurm jobs bear its tag.
 
-        The queue is asked about all of them, and so is accounting about those it does not have:
-        after a crash there may be hundreds, and the site bounds how often it may be asked.
+        All are asked about at once: after a crash there may be hundreds, and the site bounds how
+        often it may be asked.
         """
-        queued: dict[SubmissionTag, list[SlurmId]] = defaultdict(list)
-        for sighting in self._scheduler.queue():
-            queued[sighting.tag].append(sighting.slurm_id)
         tags = {
             it.job_id: submission_tag(self._site.tag_prefix, it.job_id, it.attempt)
             for it in doubtful
         }
+        due = {it.job_id for it in doubtful if self._is_due(it)}
+        found = self._anywhere(doubtful, tags.values()) if due else self._queued()
         for job in doubtful:
-            if tags[job.job_id] in queued:
-                yield job, sorted(queued[tags[job.job_id]], key=slurm_order)
-        missing = [it for it in doubtful if tags[it.job_id] not in queued and self._is_due(it)]
-        if not missing:
-            return
-        since = min(it.submitting_since or it.accepted_at for it in missing) - _CLOCKS_DIFFER_BY
-        found = self._scheduler.find([tags[it.job_id] for it in missing], since=since)
-        for job in missing:
-            if tags[job.job_id] in found:
-                yield job, found[tags[job.job_id]]
+            # While it may still be on its way, that it was not found says nothing.
+            if ids := found.get(tags[job.job_id]):
+                yield job, ids
+            elif job.job_id in due and ids is not None:
+                yield job, ()
+
+    def _queued(self) -> Mapping[SubmissionTag, Sequence[SlurmId]]:
+        queued: dict[SubmissionTag, list[SlurmId]] = defaultdict(list)
+        for sighting in self._scheduler.queue():
+            queued[sighting.tag].append(sighting.slurm_id)
+        return {tag: sorted(ids, key=slurm_order) for tag, ids in queued.items()}
+
+    def _anywhere(
+        self, doubtful: Sequence[Job], tags: Collection[SubmissionTag]
+    ) -> Mapping[SubmissionTag, Sequence[SlurmId]]:
+        since = min(it.submitting_since or it.accepted_at for it in doubtful)
+        return self._scheduler.find(tags, since=since - _CLOCKS_DIFFER_BY)
 
     def _is_due(self, job: Job) -> bool:
         """Whether a submission would show by now, had it arrived."""

@@ -10,6 +10,7 @@ from bridge.core.failure import FailureReason
 from bridge.core.job import SlurmId, submission_tag
 from bridge.core.retry import RetryPolicy
 from bridge.flows.submit import Pass
+from bridge.testing.slurm import Accounting
 from bridge.testing.slurm import Submission as Outcome
 
 BETWEEN_LOOKS = timedelta(seconds=4)
@@ -139,16 +140,16 @@ def test_the_others_wait_until_it_is_known_what_became_of_an_uncertain_submissio
     assert len(house.cluster.scripts) == 2
 
 
-def test_what_was_found_out_of_some_doubts_stays_when_the_budget_ends_before_the_others(
+def test_what_the_queue_tells_of_some_doubts_counts_while_nobody_can_tell_of_the_others(
     house: House,
 ) -> None:
-    house.slurm.submissions += [Outcome.UNCERTAIN_BUT_THERE, Outcome.UNCERTAIN_AND_NOT_THERE]
+    house.slurm.submissions += [Outcome.UNCERTAIN_BUT_THERE, Outcome.NOT_UNDERSTOOD]
     house.receive(message(1), message(2))
-    house.submission.submit_waiting()
     house.slurm.over_budget = {"queue"}
     house.submission.submit_waiting()
+    house.submission.submit_waiting()
+    house.slurm.accounting_is = Accounting.DOWN
     house.clock.move(SETTLE_TIME)
-    house.slurm.over_budget = {"find"}
     settled = house.submission.submit_waiting()
     assert (settled.handled, settled.doubtful) == (1, 1)
     assert house.told(1) == ["accepted", "queued"]
@@ -165,7 +166,7 @@ def test_of_many_doubts_slurm_is_asked_at_once(house: House) -> None:
     house.submission.submit_waiting()
     house.clock.move(BETWEEN_LOOKS)
     house.submission.submit_waiting()
-    assert house.slurm.calls == ["queue", "find", "queue", "find"]
+    assert house.slurm.calls == ["find", "find"]
     house.submission.submit_waiting()
     assert all(house.told(it) == ["accepted", "queued"] for it in jobs)
 

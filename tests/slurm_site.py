@@ -1,7 +1,9 @@
 """The real Slurm of the testbed, as the bridge's user sees it."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 from uuid import uuid4
@@ -33,6 +35,24 @@ class UserRunner:
 def command_line(testbed: Testbed, settings: SchedulerSettings | None = None) -> SlurmCommandLine:
     """The scheduler as that user; SLURM_CONF comes with `as_user`."""
     return SlurmCommandLine(UserRunner(testbed, LocalRunner()), settings or SchedulerSettings())
+
+
+def controller_port(testbed: Testbed) -> int:
+    """Where slurmctld listens."""
+    found = re.search(r"^SlurmctldPort=(\d+)$", testbed.slurm_conf.read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+def slurm_conf_through(testbed: Testbed, folder: Path, port: int) -> Path:
+    """A slurm.conf in the folder, by which slurmctld is reached at another port."""
+    conf = folder / "slurm.conf"
+    text = testbed.slurm_conf.read_text(encoding="utf-8")
+    text = re.sub(r"^SlurmctldPort=.*$", f"SlurmctldPort={port}", text, flags=re.MULTILINE)
+    conf.write_text(text, encoding="utf-8")
+    for extra in testbed.slurm_conf.parent.glob("*cgroup.conf"):
+        (folder / extra.name).write_text(extra.read_text(encoding="utf-8"))
+    return conf
 
 
 def a_tag() -> SubmissionTag:

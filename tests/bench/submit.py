@@ -5,19 +5,23 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from site_bridge import Configuration
+from slurm_site import controller_port, slurm_conf_through
 
 from bench.amqp import Ear, send_unconfirmed
 from bench.direct import pyslurm_misfit
 from bench.figures import Figure, at_least
+from bench.proxy import slow_way
 from bench.world import SOME, MeasuredBridge, World
 from bridge.script import render
 from bridge.wire.request import read_job
 
 _SECONDS = 300
+_FAR = timedelta(milliseconds=20)
 _HOST = "127.0.0.1"
 
 
@@ -40,6 +44,17 @@ def submit(world: World) -> Iterator[Figure]:
     fills.
     """
     yield from _through(world, "the command line", hold)
+    port = controller_port(world.testbed)
+    with world.folder() as folder, slow_way(port, round_trip=_FAR) as far:
+        conf = str(slurm_conf_through(world.testbed, folder, far))
+        world.give(folder)
+
+        def from_afar(configuration: Configuration) -> None:
+            hold(configuration)
+            configuration["scheduler"]["environment"]["SLURM_CONF"] = conf
+
+        way = f"the controller {_FAR // timedelta(milliseconds=1)} ms away"
+        yield from _through(world, way, from_afar, environment={"SLURM_CONF": conf})
     if words := pyslurm_misfit(world):
         sys.stdout.write(f"   submit: not through pyslurm: {words}\n")
     else:
@@ -47,14 +62,18 @@ def submit(world: World) -> Iterator[Figure]:
 
 
 def _through(
-    world: World, way: str, configure: Callable[[Configuration], None]
+    world: World,
+    way: str,
+    configure: Callable[[Configuration], None],
+    *,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Figure]:
     count = 200 if world.quick else 2000
     world.wait_until_forgotten(but=SOME)
     with world.bridge(configure) as bridge:
         parallel = bridge.settings.scheduler.parallel_submissions
         scripts = held_scripts(world, bridge, count)
-        raw_seconds = xargs_sbatch(world, scripts[: count // 2], parallel)
+        raw_seconds = xargs_sbatch(world, scripts[: count // 2], parallel, environment=environment)
         bridge.start()
         bodies = [json.dumps(bridge.job()).encode() for _ in range(count)]
         with Ear(world.testbed.broker, exchange=bridge.settings.broker.events_exchange) as ear:
@@ -71,7 +90,7 @@ def _through(
         bridge.end()
         _check(world, count)
         world.cancel_all()
-        raw_seconds += xargs_sbatch(world, scripts[count // 2 :], parallel)
+        raw_seconds += xargs_sbatch(world, scripts[count // 2 :], parallel, environment=environment)
     own = after.cpu_s - before.cpu_s
     yield Figure(
         name=f"submit: message to queued, {way}",
@@ -102,9 +121,15 @@ def held_scripts(world: World, bridge: MeasuredBridge, count: int) -> Sequence[P
     return paths
 
 
-def xargs_sbatch(world: World, scripts: Sequence[Path], parallel: int) -> float:
+def xargs_sbatch(
+    world: World,
+    scripts: Sequence[Path],
+    parallel: int,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> float:
     """Seconds that it takes to submit the scripts; the jobs are cancelled then."""
-    return _xargs(world, ["sbatch", "--parsable"], scripts, parallel)
+    return _xargs(world, ["sbatch", "--parsable"], scripts, parallel, environment=environment)
 
 
 def ssh_sbatch(world: World, scripts: Sequence[Path], parallel: int) -> float:
@@ -124,11 +149,19 @@ def ssh_sbatch(world: World, scripts: Sequence[Path], parallel: int) -> float:
         world.run([*ssh, "-O", "exit", _HOST])
 
 
-def _xargs(world: World, command: Sequence[str], scripts: Sequence[Path], parallel: int) -> float:
+def _xargs(
+    world: World,
+    command: Sequence[str],
+    scripts: Sequence[Path],
+    parallel: int,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> float:
     began = time.perf_counter()
     said = world.run(
         ["xargs", "--max-procs", str(parallel), "--max-args", "1", *command],
         stdin="\n".join(map(str, scripts)),
+        environment=environment,
     )
     seconds = time.perf_counter() - began
     if len(said.split()) != len(scripts):

@@ -1,6 +1,5 @@
 """Slurm's daemons, and the way to them, go away while jobs wait, run and are submitted."""
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from counted_jobs import (
     wait_for_ends,
 )
 from site_bridge import Configuration, OpenBridge, SiteBridge
+from slurm_site import controller_port, slurm_conf_through
 from tcp_proxy import TcpProxy
 from testbed import Testbed
 
@@ -122,9 +122,7 @@ def test_without_its_database_slurm_takes_and_runs_jobs_and_their_ends_are_told_
 @pytest.fixture
 def way(testbed: Testbed) -> Iterator[TcpProxy]:
     """A way to slurmctld that can be disturbed."""
-    port = re.search(r"^SlurmctldPort=(\d+)$", testbed.slurm_conf.read_text(), re.MULTILINE)
-    assert port is not None
-    with TcpProxy(int(port[1])) as it:
+    with TcpProxy(controller_port(testbed)) as it:
         yield it
 
 
@@ -133,12 +131,7 @@ def far_bridge(
     testbed: Testbed, user_folder: Path, open_bridge: OpenBridge, way: TcpProxy
 ) -> SiteBridge:
     """A bridge that reaches the controller by that way alone; all others go straight to it."""
-    conf = user_folder / "slurm.conf"
-    text = testbed.slurm_conf.read_text(encoding="utf-8")
-    text = re.sub(r"^SlurmctldPort=.*$", f"SlurmctldPort={way.port}", text, flags=re.MULTILINE)
-    conf.write_text(text, encoding="utf-8")
-    for extra in testbed.slurm_conf.parent.glob("*cgroup.conf"):
-        (user_folder / extra.name).write_text(extra.read_text(encoding="utf-8"))
+    conf = slurm_conf_through(testbed, user_folder, way.port)
 
     def by_that_way(configuration: Configuration) -> None:
         impatient(configuration)

@@ -76,8 +76,8 @@ class Scheduler(Protocol):
         """The newest record of each job that accounting knows; None where accounting is off."""
         ...
 
-    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
-        """Ask Slurm to cancel the job; whether it did is seen by its state alone.
+    def cancel(self, jobs: Collection[tuple[SlurmId, SubmissionTag]]) -> None:
+        """Ask Slurm to cancel these jobs; whether it did is seen by their states alone.
 
         One that bears another tag is left alone: after a crash of its controller, Slurm may give
         ids out again.
@@ -249,7 +249,8 @@ class LifecycleJournal(Protocol):
     def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """Jobs in phase ACCEPTED or SUBMITTING, in the order in which they were accepted.
 
-        Those whose `not_before` is still to come are left out.
+        Those whose `not_before` is still to come are left out, unless that is further off than any
+        wait: then somebody has set the clock back since.
         """
         ...
 

@@ -11,6 +11,9 @@ from bridge.core.policy import back_off
 from bridge.core.quantity import LONGEST_WALLTIME, MOST_MEMORY_MIB
 from bridge.core.site import Limits
 
+LONGEST_WAIT = timedelta(hours=1)
+"""Before any attempt, whatever its policy: one that is further off was told by another clock."""
+
 RETRYABLE = frozenset(
     {
         FailureReason.EXIT_CODE,
@@ -40,7 +43,8 @@ class RetryPolicy:
     """Exit codes of the container that are retried; empty with EXIT_CODE in `reasons` means all."""
     wait: timedelta = timedelta(seconds=30)
     """Before the second attempt; doubles with each further one."""
-    longest_wait: timedelta = timedelta(hours=1)
+    longest_wait: timedelta = LONGEST_WAIT
+    """No more than LONGEST_WAIT."""
     walltime_factor: float = 1.0
     """By how much the time limit grows with each attempt after one that ran into it."""
     memory_factor: float = 1.0

@@ -94,13 +94,12 @@ class Cancellation:
             self._cancel_missed()
         wanted = self._in_slurm(self._cancels.cancelling())
         self._asked = {it: at for it, at in self._asked.items() if it in wanted}
-        for named, job_id in wanted.items():
-            if now - self._asked.get(named, now - _ASK_AGAIN) < _ASK_AGAIN:
-                continue
-            slurm_id, tag = named
-            log.info("cancelling", job=job_id, slurm_id=slurm_id)
-            self._scheduler.cancel(slurm_id, tag)
-            self._asked[named] = now
+        due = [it for it in wanted if now - self._asked.get(it, now - _ASK_AGAIN) >= _ASK_AGAIN]
+        if due:
+            for it in due:
+                log.info("cancelling", job=wanted[it], slurm_id=it[0])
+            self._scheduler.cancel(due)
+            self._asked |= dict.fromkeys(due, now)
         return _ASK_AGAIN
 
     def _cancel_missed(self) -> None:

@@ -181,9 +181,9 @@ class Doubts:
             log.warning("claim_not_known", job=job.job_id, words=str(error))
             return None
         log.info("submission_found", job=job.job_id, slurm_id=kept, others=others)
-        tag = submission_tag(self._site.tag_prefix, job.job_id, job.attempt)
-        for other in others:
-            self._scheduler.cancel(other, tag)
+        if others:
+            tag = submission_tag(self._site.tag_prefix, job.job_id, job.attempt)
+            self._scheduler.cancel([(it, tag) for it in others])
         return Submitted(at=at, slurm_id=kept)
 
     def _chosen(self, job: Job, found: Sequence[SlurmId]) -> tuple[SlurmId, list[SlurmId]]:

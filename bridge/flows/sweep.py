@@ -86,7 +86,7 @@ class Sweep:
         log.warning("stray", job=job.job_id, slurm_id=stray.slurm_id, ours=job.slurm_id)
         loser = self._loser(stray, job)
         if loser is not None:
-            self._scheduler.cancel(*loser)
+            self._scheduler.cancel([loser])
 
     def _loser(self, stray: _Stray, job: Job) -> tuple[SlurmId, SubmissionTag] | None:
         """Which of the two Slurm jobs is to go: the one that does not have the container."""

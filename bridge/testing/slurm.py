@@ -127,12 +127,13 @@ class FakeSlurm:
             records = self.cluster.records(since=since, lag=self.accounting_lag)
             return tuple(it for it in records if it.slurm_id in wanted)
 
-    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
+    def cancel(self, jobs: Collection[tuple[SlurmId, SubmissionTag]]) -> None:
         """As scancel: silent about jobs that it does not know, or that bear another tag."""
         with self._lock:
             self._call("cancel")
-            if self.cluster.tag_of(slurm_id) == tag:
-                self.cluster.cancel(slurm_id)
+            for slurm_id, tag in jobs:
+                if self.cluster.tag_of(slurm_id) == tag:
+                    self.cluster.cancel(slurm_id)
 
     def _count(self, name: str) -> None:
         if name in self.over_budget:

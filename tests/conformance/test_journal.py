@@ -29,6 +29,7 @@ from bridge.core.facts import (
 from bridge.core.job import SlurmId, task_id
 from bridge.core.lifecycle import Job, Phase
 from bridge.core.progress import Bookmark
+from bridge.core.retry import LONGEST_WAIT
 from bridge.core.settings import JournalSettings
 from bridge.core.sweep import tasks_of
 from bridge.ports import (
@@ -299,6 +300,16 @@ def test_a_job_waits_unseen_until_its_next_attempt_may_be_submitted(journal: Jou
     assert [it.job_id for it in too_early] == [numbered_id(2)]
     assert [it.job_id for it in in_time] == [numbered_id(1), numbered_id(2)]
     assert journal.waiting(1, now=START) == too_early
+
+
+def test_a_clock_that_was_set_back_lets_no_attempt_wait_for_longer_than_any_does(
+    journal: Journal,
+) -> None:
+    journal.admit([an_acceptance(1), an_acceptance(2)])
+    for number, wait in ((1, LONGEST_WAIT), (2, LONGEST_WAIT + timedelta(microseconds=1))):
+        job = replace(an_acceptance(number).job, attempt=2, not_before=START + wait, revision=2)
+        assert journal.record([Change(job=job, messages=())]) == ()
+    assert [it.job_id for it in journal.waiting(ALL, now=START)] == [numbered_id(2)]
 
 
 def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:

@@ -67,7 +67,7 @@ def test_of_many_requests_at_once_none_is_lost_doubled_or_mistaken(
     in_queue = {it.slurm_id: it.tag for it in slurm.queue() if it.tag in set(tags)}
     assert in_queue == dict(zip(ids, tags, strict=True))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(slurm.cancel, ids, tags))
+        list(pool.map(lambda it: slurm.cancel([it]), zip(ids, tags, strict=True)))
     eventually(lambda: words(slurm, ids) == {"CANCELLED"})
 
 

@@ -132,7 +132,7 @@ def test_a_limit_on_submitted_jobs_is_a_full_site(slurm: Scheduler) -> None:
     finally:
         for row in slurm.queue():
             if row.tag == tag:
-                slurm.cancel(row.slurm_id, tag)
+                slurm.cancel([(row.slurm_id, tag)])
 
 
 def test_while_the_controller_is_away_nothing_is_known(testbed: Testbed, slurm: Scheduler) -> None:
@@ -142,7 +142,7 @@ def test_while_the_controller_is_away_nothing_is_known(testbed: Testbed, slurm: 
         lambda: slurm.submit(a_script(tag, FOREVER)),
         slurm.queue,
         lambda: slurm.find([tag], since=since)[tag],
-        lambda: slurm.cancel(SlurmId("1"), tag),
+        lambda: slurm.cancel([(SlurmId("1"), tag)]),
     )
     with away(testbed, "slurmctld"), ThreadPoolExecutor() as pool:
         answers = [pool.submit(it) for it in questions]
@@ -165,7 +165,7 @@ def test_while_accounting_is_away_it_has_no_answer(testbed: Testbed, slurm: Sche
             assert slurm.find([tag], since=since)[tag] == (slurm_id,)
             assert in_queue(slurm, slurm_id, "PENDING")
     finally:
-        slurm.cancel(slurm_id, tag)
+        slurm.cancel([(slurm_id, tag)])
 
 
 def test_a_submission_whose_time_is_over_is_uncertain_and_found_by_its_tag(
@@ -183,7 +183,7 @@ def test_a_submission_whose_time_is_over_is_uncertain_and_found_by_its_tag(
             os.kill(controller, signal.SIGCONT)
     # The request had reached the controller: nobody waits for its answer, and the job exists.
     (slurm_id,) = eventually(lambda: slurm.find([tag], since=since)[tag])
-    slurm.cancel(slurm_id, tag)
+    slurm.cancel([(slurm_id, tag)])
 
 
 def test_hundreds_of_jobs_are_seen_in_one_look(slurm: Scheduler) -> None:
@@ -193,7 +193,7 @@ def test_hundreds_of_jobs_are_seen_in_one_look(slurm: Scheduler) -> None:
         seen = {it.slurm_id for it in slurm.queue() if it.tag == tag}
         assert seen == {f"{slurm_id}_{task}" for task in range(1, 501)}
     finally:
-        slurm.cancel(slurm_id, tag)
+        slurm.cancel([(slurm_id, tag)])
 
 
 def test_of_an_array_only_what_bears_the_tag_is_cancelled(slurm: Scheduler) -> None:
@@ -201,13 +201,13 @@ def test_of_an_array_only_what_bears_the_tag_is_cancelled(slurm: Scheduler) -> N
     array = slurm.submit(a_script(tag, FOREVER, "--hold", "--array=0-3"))
     one = task_slurm_id(array, 1)
     try:
-        slurm.cancel(one, a_tag())
-        slurm.cancel(array, a_tag())
-        slurm.cancel(one, tag)
+        slurm.cancel([(one, a_tag())])
+        slurm.cancel([(array, a_tag())])
+        slurm.cancel([(one, tag)])
         left = {task_slurm_id(array, it) for it in (0, 2, 3)}
         eventually(lambda: waiting(slurm, tag) == left)
     finally:
-        slurm.cancel(array, tag)
+        slurm.cancel([(array, tag)])
     eventually(lambda: not waiting(slurm, tag))
 
 
@@ -219,7 +219,7 @@ def test_a_script_may_be_long(slurm: Scheduler) -> None:
     comment = "# " + "x" * 97 + "\n"
     tag = a_tag()
     slurm_id = slurm.submit(a_script(tag, comment * 20_000 + "exit 0", "--hold"))
-    slurm.cancel(slurm_id, tag)
+    slurm.cancel([(slurm_id, tag)])
 
 
 def test_a_job_waits_for_the_one_that_it_depends_on(slurm: Scheduler) -> None:
@@ -231,7 +231,7 @@ def test_a_job_waits_for_the_one_that_it_depends_on(slurm: Scheduler) -> None:
         assert row.reason == "Dependency"
     finally:
         for slurm_id in (then, first):
-            slurm.cancel(slurm_id, tag)
+            slurm.cancel([(slurm_id, tag)])
 
 
 @pytest.mark.parametrize("odd", ["a b", "ü=|", "x\ty", "%j%u", "'\"$(id)"], ids=ascii)
@@ -244,8 +244,8 @@ def test_a_name_of_odd_characters_disturbs_no_others_row(slurm: Scheduler, odd: 
         assert (rows[ours].tag, rows[ours].word) == (tag, "PENDING")
         assert theirs not in rows or rows[theirs].word == "PENDING"
     finally:
-        slurm.cancel(ours, tag)
-        slurm.cancel(theirs, SubmissionTag(odd))
+        slurm.cancel([(ours, tag)])
+        slurm.cancel([(theirs, SubmissionTag(odd))])
 
 
 def _quoted(name: str) -> str:

@@ -129,7 +129,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 
 def cancel_all(site: LiveSite) -> None:
     for slurm_id, tag in site.submitted.items():
-        site.scheduler.cancel(slurm_id, tag)
+        site.scheduler.cancel([(slurm_id, tag)])
 
 
 def queued(site: Site, slurm_id: SlurmId) -> Sighting:
@@ -233,7 +233,7 @@ def test_a_running_job_can_be_cancelled(site: Site) -> None:
     tag = a_tag()
     slurm_id = site.submit(tag, FOREVER)
     site.let_start(slurm_id)
-    site.scheduler.cancel(slurm_id, tag)
+    site.scheduler.cancel([(slurm_id, tag)])
     record = recorded(site, slurm_id, SlurmState.CANCELLED)
     assert record.started_at is not None
     assert record.ended_at is not None
@@ -242,7 +242,7 @@ def test_a_running_job_can_be_cancelled(site: Site) -> None:
 def test_a_job_that_is_cancelled_in_the_queue_never_started(site: Site) -> None:
     tag = a_tag()
     slurm_id = site.submit(tag, FOREVER, held=True)
-    site.scheduler.cancel(slurm_id, tag)
+    site.scheduler.cancel([(slurm_id, tag)])
     record = recorded(site, slurm_id, SlurmState.CANCELLED)
     assert record.started_at is None
     row = queued(site, slurm_id)
@@ -253,10 +253,9 @@ def test_a_job_that_bears_another_tag_is_not_cancelled(site: Site) -> None:
     waits, runs = a_tag(), a_tag()
     waiting, running = site.submit(waits, FOREVER, held=True), site.submit(runs, FOREVER)
     site.let_start(running)
-    for slurm_id, tag in ((waiting, runs), (running, waits), (waiting, a_tag())):
-        site.scheduler.cancel(slurm_id, tag)
-    # A cancel that does something, for Slurm to have come as far as that.
-    site.scheduler.cancel(waiting, waits)
+    site.scheduler.cancel([(waiting, runs), (running, waits)])
+    # Beside one that does something, for Slurm to have come as far as that.
+    site.scheduler.cancel([(running, a_tag()), (waiting, waits)])
     recorded(site, waiting, SlurmState.CANCELLED)
     assert queued(site, running).state is SlurmState.RUNNING
 
@@ -265,8 +264,8 @@ def test_cancelling_a_job_that_is_over_or_unknown_says_nothing(site: Site) -> No
     tag = a_tag()
     slurm_id = site.submit(tag, "exit 0")
     site.let_end(slurm_id)
-    site.scheduler.cancel(slurm_id, tag)
-    site.scheduler.cancel(SlurmId("66999999"), tag)
+    site.scheduler.cancel([(slurm_id, tag)])
+    site.scheduler.cancel([(SlurmId("66999999"), tag)])
     assert recorded(site, slurm_id, SlurmState.COMPLETED).exit_code == 0
 
 

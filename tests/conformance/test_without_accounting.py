@@ -95,7 +95,7 @@ def test_a_job_that_left_the_queue_is_found_no_more_and_that_is_no_error(site: S
     scheduler, gone, born = site
     assert gone.slurm_id not in {it.slurm_id for it in scheduler.queue()}
     assert scheduler.find([gone.tag], since=born)[gone.tag] == ()
-    scheduler.cancel(*gone)
+    scheduler.cancel([gone])
 
 
 def test_a_job_in_the_queue_is_found_by_its_tag_and_cancelled(site: Site) -> None:
@@ -103,7 +103,7 @@ def test_a_job_in_the_queue_is_found_by_its_tag_and_cancelled(site: Site) -> Non
     tag = a_tag()
     slurm_id = scheduler.submit(a_script(tag, FOREVER, "--hold"))
     assert scheduler.find([tag], since=born)[tag] == (slurm_id,)
-    scheduler.cancel(slurm_id, tag)
+    scheduler.cancel([(slurm_id, tag)])
     eventually(lambda: in_queue(scheduler, slurm_id, "CANCELLED"))
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from job_load import JobLoad, quick
 from site_bridge import Configuration, OpenBridge, SiteBridge
-from stand_in import found_first, stand_in
+from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
 FOR_LONG = timedelta(seconds=150)
 RUNS_NOTHING = "75:0"
 WITH_OPTIONS = """\
-#!/bin/sh
 # Slurm may start the job only after a while, where a file says so.
 if [ -e '{folder}/begin' ]; then
     exec {real} --begin="now+$(cat '{folder}/begin')" "$@"
@@ -20,7 +19,6 @@ fi
 exec {real} "$@"
 """
 TWICE = """\
-#!/bin/sh
 # Submits twice the first time: what comes first may not start yet. Says nothing of it for long.
 if mkdir '{folder}/twice'; then
     cat > '{folder}/script'
@@ -37,9 +35,9 @@ def open_with(
 ) -> SiteBridge:
     def configure(configuration: Configuration) -> None:
         quick(configuration)
-        found_first(user_folder, testbed)(configuration)
+        stand_ins_first(configuration, stand_ins)
 
-    stand_in(user_folder, testbed, "sbatch", script)
+    stand_ins = stand_in(testbed, user_folder, "sbatch", script)
     return open_bridge(configure)
 
 

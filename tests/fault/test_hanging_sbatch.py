@@ -6,11 +6,10 @@ from typing import Protocol
 import pytest
 from job_load import JobLoad, quick
 from site_bridge import Configuration, OpenBridge, SiteBridge
-from stand_in import found_first, stand_in
+from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
 HANGS_ONCE = """\
-#!/bin/sh
 # The first one waits until there is a file that says that it may go on.
 wait_once() {{
     if mkdir '{folder}/hangs' 2>/dev/null; then
@@ -41,10 +40,10 @@ def open_site(open_bridge: OpenBridge, testbed: Testbed, user_folder: Path) -> O
     def open_site(when: str, **scheduler: str) -> SiteBridge:
         def configure(configuration: Configuration) -> None:
             quick(configuration)
-            found_first(user_folder, testbed)(configuration)
+            stand_ins_first(configuration, stand_ins)
             configuration["scheduler"] |= scheduler
 
-        stand_in(user_folder, testbed, "sbatch", HANGS_ONCE + LINES[when])
+        stand_ins = stand_in(testbed, user_folder, "sbatch", HANGS_ONCE + LINES[when])
         return open_bridge(configure)
 
     return open_site

@@ -1,25 +1,25 @@
 """Long work never costs the broker's connections: the failure that this project began with."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from rabbitmq_management import Management, until
 from site_bridge import Configuration, OpenBridge, SiteBridge
+from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
 HEARTBEAT = 2
 LONGER = 4 * HEARTBEAT
 """More than three heartbeat intervals, in seconds."""
 HANGS_ONCE = """\
-#!/bin/sh
-# Hangs the first time that it is asked, and then is {command}.
-if mkdir '{folder}/{name}-hung' 2>/dev/null; then
-    sleep {seconds}
-    date > '{folder}/{name}-hung/over'
+# Hangs the first time that it is asked.
+name=${{0##*/}}
+if mkdir "{folder}/$name-hung" 2>/dev/null; then
+    sleep SECONDS
+    date > "{folder}/$name-hung/over"
 fi
-exec {command} "$@"
-"""
+exec {real} "$@"
+""".replace("SECONDS", str(LONGER))
 
 
 class Connections:
@@ -46,16 +46,6 @@ def beating(configuration: Configuration) -> None:
     configuration["broker"]["heartbeat"] = f"{HEARTBEAT}s"
 
 
-def hang(command: str, folder: Path, testbed: Testbed) -> None:
-    """A stand-in for one of Slurm's commands in this folder."""
-    real = shutil.which(command, path=testbed.path)
-    assert real is not None
-    stand_in = folder / command
-    text = HANGS_ONCE.format(command=real, name=command, folder=folder, seconds=LONGER)
-    stand_in.write_text(text, encoding="utf-8")
-    stand_in.chmod(0o755)
-
-
 def test_a_job_that_runs_for_longer_than_three_heartbeats_costs_no_connection(
     open_bridge: OpenBridge, testbed: Testbed
 ) -> None:
@@ -73,11 +63,12 @@ def test_a_job_that_runs_for_longer_than_three_heartbeats_costs_no_connection(
 def test_a_slurm_command_that_hangs_for_longer_than_three_heartbeats_costs_no_connection(
     command: str, open_bridge: OpenBridge, testbed: Testbed, user_folder: Path
 ) -> None:
+    stand_ins = stand_in(testbed, user_folder, command, HANGS_ONCE)
+
     def configure(configuration: Configuration) -> None:
         beating(configuration)
-        configuration["scheduler"]["environment"]["PATH"] = f"{user_folder}:{testbed.path}"
+        stand_ins_first(configuration, stand_ins)
 
-    hang(command, user_folder, testbed)
     bridge = open_bridge(configure)
     connections = Connections(bridge, testbed)
     assert until(connections.are_told)

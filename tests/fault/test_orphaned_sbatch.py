@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from job_load import JobLoad, quick
 from site_bridge import Configuration, OpenBridge, SiteBridge
-from stand_in import found_first, stand_in
+from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
 SLOW = """\
-#!/bin/sh
 # Takes its time before and after, as long as there are files that say how many seconds; waits at
 # the gate until it opens.
 touch '{folder}/begun'
@@ -32,9 +31,9 @@ exit $code
 def site(open_bridge: OpenBridge, testbed: Testbed, user_folder: Path) -> SiteBridge:
     def configure(configuration: Configuration) -> None:
         quick(configuration)
-        found_first(user_folder, testbed)(configuration)
+        stand_ins_first(configuration, stand_ins)
 
-    stand_in(user_folder, testbed, "sbatch", SLOW)
+    stand_ins = stand_in(testbed, user_folder, "sbatch", SLOW)
     return open_bridge(configure)
 
 

@@ -125,7 +125,7 @@ def test_a_submission_whose_answer_is_lost_is_uncertain_and_found_again(
     scheduler = scheduler_over(connection, testbed)
     (arrived,) = eventually(lambda: scheduler.find([tag], since=born)[tag])
     assert arrived == answer.read_text().strip()
-    scheduler.cancel(arrived, tag)
+    scheduler.cancel([(arrived, tag)])
 
 
 def test_what_a_command_did_is_not_known_when_its_connection_is_reset(

@@ -102,8 +102,8 @@ def test_a_job_has_the_record_that_sbatch_would_have_given_it(
     theirs = held(sbatch, tag, options)
     ours = held(pyslurm, tag, options)
     records = (record(testbed, ours), record(testbed, theirs))
-    sbatch.cancel(ours, tag)
-    sbatch.cancel(theirs, tag)
+    sbatch.cancel([(ours, tag)])
+    sbatch.cancel([(theirs, tag)])
     assert records[0] == records[1]
 
 
@@ -149,7 +149,7 @@ def test_a_full_site_is_told_from_a_refusal(pyslurm: PyslurmScheduler) -> None:
             slurm_ids.extend(held(pyslurm, tag, ("--qos=debug",)) for _ in range(6))
     finally:
         for slurm_id in slurm_ids:
-            pyslurm.cancel(slurm_id, tag)
+            pyslurm.cancel([(slurm_id, tag)])
 
 
 def test_a_controller_that_is_away_is_unavailable_and_the_next_submission_works(
@@ -181,7 +181,7 @@ def test_a_submission_whose_worker_is_killed_is_uncertain_and_found_by_its_tag(
     finally:
         os.kill(controller, signal.SIGCONT)
     (slurm_id,) = eventually(lambda: pyslurm.find([tag], since=since)[tag])
-    pyslurm.cancel(slurm_id, tag)
+    pyslurm.cancel([(slurm_id, tag)])
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_many_threads_submit_each_job_once(pyslurm: PyslurmScheduler) -> None:
         assert len(set(slurm_ids)) == len(tags)
     finally:
         for slurm_id, tag in zip(slurm_ids, tags, strict=True):
-            pyslurm.cancel(slurm_id, tag)
+            pyslurm.cancel([(slurm_id, tag)])
 
 
 @pytest.fixture

@@ -45,4 +45,4 @@ def test_the_daemons_own_environment_does_not_change_a_submission(testbed: Testb
     slurm = SlurmCommandLine(KeepingItsEnvironment(testbed, LocalRunner(environment)), settings)
     tag = a_tag()
     slurm_id = slurm.submit(a_script(tag, FOREVER, "--hold"))
-    slurm.cancel(slurm_id, tag)
+    slurm.cancel([(slurm_id, tag)])

@@ -110,6 +110,14 @@ def test_of_two_jobs_with_one_slurm_id_the_one_that_has_it_is_cancelled(house: H
     assert word(house, again) == "CANCELLED"
 
 
+def test_many_are_cancelled_at_once(house: House) -> None:
+    ids = [house.queued_job(number) for number in range(1, 6)]
+    house.cancel(*range(1, 6))
+    house.cancellation.cancel_waiting()
+    assert {word(house, it) for it in ids} == {"CANCELLED"}
+    assert house.slurm.calls.count("cancel") == 1
+
+
 def test_a_job_whose_submission_is_in_doubt_is_cancelled_once_it_is_found(house: House) -> None:
     house.slurm.submissions.append(Outcome.UNCERTAIN_BUT_THERE)
     house.receive(message())

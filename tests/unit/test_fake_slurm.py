@@ -72,7 +72,7 @@ def test_without_the_controller_only_accounting_answers(slurm: FakeSlurm) -> Non
         slurm.queue,
         lambda: slurm.submit(SCRIPT),
         lambda: slurm.find([TAG], since=START)[TAG],
-        lambda: slurm.cancel(slurm_id, TAG),
+        lambda: slurm.cancel([(slurm_id, TAG)]),
     ):
         with pytest.raises(UnavailableError):
             ask()
@@ -155,7 +155,7 @@ def test_things_may_happen_while_a_submission_is_on_its_way(slurm: FakeSlurm) ->
 def test_a_job_cancelled_in_the_queue_never_started(slurm: FakeSlurm, clock: FakeClock) -> None:
     slurm_id = slurm.submit(SCRIPT)
     now = clock.move(timedelta(seconds=5))
-    slurm.cancel(slurm_id, TAG)
+    slurm.cancel([(slurm_id, TAG)])
     (record,) = slurm.accounting([slurm_id], since=START) or ()
     assert (record.word, record.started_at, record.ended_at) == ("CANCELLED", None, now)
     assert record.nodes is None

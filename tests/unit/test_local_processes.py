@@ -60,7 +60,7 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
     with suppress(UnavailableError):
         scheduler = laptop.open(at_once=0)
         for job in reversed(scheduler.queue()):
-            scheduler.cancel(job.slurm_id, job.tag)
+            scheduler.cancel([(job.slurm_id, job.tag)])
         assert until(lambda: all(it.ended_at for it in scheduler.queue()))
 
 
@@ -174,10 +174,10 @@ def test_a_job_that_is_cancelled_while_it_waits_never_runs(laptop: Laptop) -> No
     scheduler = laptop.open(at_once=1)
     runs = scheduler.submit(laptop.script(FOREVER))
     waits = scheduler.submit(laptop.script("echo ran"))
-    scheduler.cancel(waits, JOB)
+    scheduler.cancel([(waits, JOB)])
     seen = row(scheduler, waits)
     assert (seen.state, seen.started_at) == (SlurmState.CANCELLED, None)
-    scheduler.cancel(runs, JOB)
+    scheduler.cancel([(runs, JOB)])
     shows(scheduler, runs, SlurmState.CANCELLED)
     assert laptop.said() == ""
 

@@ -291,6 +291,6 @@ def test_all_else_is_asked_of_the_command_line(desk: Desk) -> None:
     (row,) = scheduler.queue()
     assert (row.slurm_id, row.tag) == (slurm_id, "x")
     assert scheduler.find([SubmissionTag("x")], since=born)[SubmissionTag("x")] == (slurm_id,)
-    scheduler.cancel(slurm_id, SubmissionTag("x"))
+    scheduler.cancel([(slurm_id, SubmissionTag("x"))])
     (record,) = scheduler.accounting([slurm_id], since=born) or ()
     assert record.word == "CANCELLED"

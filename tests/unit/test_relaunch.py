@@ -152,6 +152,14 @@ def test_a_restarted_daemon_submits_the_next_attempt_when_its_time_has_come(hous
     assert len(house.cluster.scripts) == 2
 
 
+def test_a_clock_that_is_set_back_by_years_keeps_no_attempt_waiting(house: House) -> None:
+    house.queued_job()
+    fail(house)
+    house.clock.set(house.clock.now() - timedelta(days=400))
+    assert house.submission.submit_waiting().handled == 1
+    assert house.told()[-2:] == ["retrying", "queued"]
+
+
 def test_a_next_attempt_in_doubt_is_found_under_its_own_tag(house: House) -> None:
     house.queued_job()
     fail(house)

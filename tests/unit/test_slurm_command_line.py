@@ -154,31 +154,39 @@ def test_a_federated_jobs_record_bears_the_id_that_it_was_asked_by() -> None:
 
 def test_a_refused_cancellation_is_left_to_the_jobs_state() -> None:
     denied = "scancel: error: Kill job error on job id 3: Access/permission denied\n"
-    slurm, runner = scheduler(completed(1, stderr=denied))
-    slurm.cancel(SlurmId("3"), SubmissionTag("x-1"))
-    assert runner.commands[0].argv[-4:] == ("scancel", "--name", "x-1", "3")
+    slurm, runner = scheduler(queued("3"), completed(1, stderr=denied))
+    slurm.cancel([(SlurmId("3"), TAG)])
+    assert runner.commands[1].argv[-2:] == ("scancel", "3")
 
 
-def test_a_task_is_cancelled_by_its_id_alone_once_the_queue_says_whose_it_is() -> None:
-    slurm, runner = scheduler(queued("3_0", "3_1"), completed())
-    slurm.cancel(SlurmId("3_1"), TAG)
-    assert [it.argv[-2:] for it in runner.commands][1] == ("scancel", "3_1")
+def test_what_bears_its_tag_is_cancelled_by_one_command() -> None:
+    slurm, runner = scheduler(queued("3", "5_0", "5_1", "6_7"), completed())
+    slurm.cancel([(SlurmId(it), TAG) for it in ("3", "5_1", "6", "7")])
+    asked, cancelled = (it.argv for it in runner.commands)
+    assert asked[asked.index("--name") + 1] == TAG
+    assert cancelled[-4:] == ("scancel", "3", "5_1", "6")
 
 
 @pytest.mark.parametrize("answer", [queued(), queued("3_0"), queued("3_1", tag="x")])
-def test_a_task_that_is_anothers_or_is_gone_is_not_cancelled(answer: Completed) -> None:
+def test_a_job_that_is_anothers_or_is_gone_is_not_cancelled(answer: Completed) -> None:
     slurm, runner = scheduler(answer)
-    slurm.cancel(SlurmId("3_1"), TAG)
+    slurm.cancel([(SlurmId("3_1"), TAG)])
     (asked,) = runner.commands
     assert "squeue" in asked.argv
 
 
-def test_a_task_is_not_cancelled_while_nobody_says_whose_it_is() -> None:
+def test_a_job_is_not_cancelled_while_nobody_says_whose_it_is() -> None:
     away = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
     slurm, runner = scheduler(completed(1, stderr=away))
     with pytest.raises(UnavailableError):
-        slurm.cancel(SlurmId("3_1"), TAG)
+        slurm.cancel([(SlurmId("3"), TAG)])
     assert len(runner.commands) == 1
+
+
+def test_a_job_of_another_cluster_is_cancelled_there() -> None:
+    slurm, runner = scheduler(queued(), completed())
+    slurm.cancel([(SlurmId("3;east"), TAG)])
+    assert runner.commands[1].argv[-4:] == ("scancel", "--clusters", "east", "3")
 
 
 @pytest.mark.parametrize("command", ["squeue", "sacct"])

@@ -15,7 +15,7 @@ from bridge.adapters.slurm.commands import (
     read_version,
     sacct_argv,
     sbatch_argv,
-    scancel_argv,
+    scancel_argvs,
     squeue_argv,
 )
 from bridge.core.errors import (
@@ -422,19 +422,16 @@ def test_ids_are_asked_for_in_chunks_that_leave_none_out() -> None:
     assert list(in_chunks([], 3)) == []
 
 
-TAG = SubmissionTag("hpc-bridge-1-1")
-
-
 # --- scancel --------------------------------------------------------------------------------------
 
 
-def test_a_job_is_cancelled_where_it_is() -> None:
-    assert scancel_argv(SlurmId("9"), TAG) == ("scancel", "--name", TAG, "9")
-    assert scancel_argv(SlurmId("9;east"), TAG) == (
-        *("scancel", "--clusters", "east"),
-        *("--name", TAG, "9"),
-    )
-    assert scancel_argv(SlurmId("9_4"), None) == ("scancel", "9_4")
+def test_jobs_are_cancelled_where_they_are() -> None:
+    ids = map(SlurmId, ("9", "9_4;east", "12", "8;east"))
+    assert list(scancel_argvs(ids)) == [
+        ("scancel", "9", "12"),
+        ("scancel", "--clusters", "east", "9_4", "8"),
+    ]
+    assert list(scancel_argvs(())) == []
 
 
 def test_cancelling_is_silent_when_the_controller_has_the_request() -> None:

@@ -463,8 +463,8 @@ def test_no_statement_reads_a_whole_table(
 def _plan(path: Path, statement: str) -> str:
     texts = (
         *("fingerprint", "changed_at", "body", "event_id", "routing_key", "recorded_at"),
-        *("before", "sent_at", "job_ids", "requested_at", "now", "routing_keys"),
-        *("rejected_job", "unknown_before", "reply_to", "correlation_id"),
+        *("before", "sent_at", "job_ids", "requested_at", "now", "furthest"),
+        *("routing_keys", "rejected_job", "unknown_before", "reply_to", "correlation_id"),
     )
     parameters = row_of(an_acceptance().job) | dict.fromkeys(texts, "[]")
     parameters |= {"limit": 1, "position": 1, "told_before": 0, "after": 0}

@@ -402,7 +402,9 @@ def test_a_failed_task_is_tried_again_by_itself(house: House) -> None:
     house.cancel(1)
     house.cancellation.cancel_waiting()
 
-    assert house.slurm.calls.count("cancel") == 2, "the array, and the one that left it"
+    ends = {it.slurm_id: it.word for it in house.cluster.queue()}
+    assert ends.pop(SlurmId("1_1")) == "FAILED"
+    assert set(ends.values()) == {"CANCELLED"}, "the array, and the one that left it"
 
 
 def test_tasks_are_no_strays(house: House) -> None:

@@ -83,8 +83,12 @@ class LocalProcesses:
         known = (it for it in self._jobs() if not _ended_before(it, since))
         return tuple(it for it in map(sighting, known) if it.slurm_id in asked)
 
-    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
-        """Have the job end if it bears the tag; one that waits is over at once."""
+    def cancel(self, jobs: Collection[tuple[SlurmId, SubmissionTag]]) -> None:
+        """Have those end that bear their tags; one that waits is over at once."""
+        for slurm_id, tag in jobs:
+            self._cancel(slurm_id, tag)
+
+    def _cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
         if not slurm_id.isdecimal():
             return
         # With the lock, nobody starts it in the same moment.

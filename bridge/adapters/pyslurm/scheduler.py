@@ -138,9 +138,9 @@ class PyslurmScheduler:
         """The newest record of each job that accounting knows; None where accounting is off."""
         return self._command_line.accounting(slurm_ids, since=since)
 
-    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
-        """Ask Slurm to cancel the job if it bears the tag; its state alone tells whether it did."""
-        self._command_line.cancel(slurm_id, tag)
+    def cancel(self, jobs: Collection[tuple[SlurmId, SubmissionTag]]) -> None:
+        """Ask Slurm to cancel those that bear their tags; their states alone tell of it."""
+        self._command_line.cancel(jobs)
 
     def _submit(self, script: str) -> SlurmId:
         with self._workers.one() as worker:

@@ -22,13 +22,13 @@ from bridge.adapters.slurm.commands import (
     read_version,
     sacct_argv,
     sbatch_argv,
-    scancel_argv,
+    scancel_argvs,
     squeue_argv,
     version_argv,
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.facts import Sighting
-from bridge.core.job import SlurmId, SubmissionTag, array_index, slurm_order
+from bridge.core.job import SlurmId, SubmissionTag, array_id, slurm_order
 from bridge.core.settings import SchedulerSettings
 from bridge.core.slurm_client import SlurmClient
 from bridge.core.slurm_words import Verdict, verdict
@@ -97,20 +97,23 @@ class SlurmCommandLine:
             seen += records.sightings
         return tuple(replace(it, slurm_id=asked.get(it.slurm_id, it.slurm_id)) for it in seen)
 
-    def cancel(self, slurm_id: SlurmId, tag: SubmissionTag) -> None:
-        """Ask Slurm to cancel the job if it bears the tag; its state alone tells whether it did."""
-        is_task = array_index(slurm_id) is not None
-        if is_task and not self._bears(slurm_id, tag):
-            log.warning("cancel_of_another_job", slurm_id=slurm_id, tag=tag)
-            return
-        argv = scancel_argv(slurm_id, None if is_task else tag)
-        answer = self._run(argv, self._settings.query_timeout)
-        if words := read_scancel(answer):
-            log.warning("cancel_not_taken", slurm_id=slurm_id, words=words)
+    def cancel(self, jobs: Collection[tuple[SlurmId, SubmissionTag]]) -> None:
+        """Ask Slurm to cancel those that bear their tags; their states alone tell whether it did.
 
-    def _bears(self, slurm_id: SlurmId, tag: SubmissionTag) -> bool:
-        rows = self._look(squeue_argv([tag])).sightings
-        return any((it.slurm_id, it.tag) == (plain_id(slurm_id), tag) for it in rows)
+        The queue is asked first whose they are: scancel could be told names, but with any filter
+        and the id of one task that waits it cancels all that wait of the array (seen with 22.05).
+        """
+        for chunk in in_chunks(jobs, IDS_AT_ONCE):
+            rows = self._look(squeue_argv(dict.fromkeys(tag for _, tag in chunk))).sightings
+            listed = {(it.slurm_id, it.tag) for it in rows}
+            listed |= {(array_id(slurm_id), tag) for slurm_id, tag in listed}
+            # The queue is that of this cluster alone: of others nobody is asked.
+            ours = [it for it, tag in chunk if (it, tag) in listed or plain_id(it) != it]
+            if len(ours) < len(chunk):
+                log.info("not_in_the_queue", jobs=len(chunk) - len(ours))
+            for argv in scancel_argvs(ours):
+                if words := read_scancel(self._run(argv, self._settings.query_timeout)):
+                    log.warning("cancel_not_taken", argv=argv, words=words)
 
     def _find(
         self, tags: Sequence[SubmissionTag], since: datetime

@@ -24,7 +24,7 @@ from bridge.core.slurm_words import (
 )
 from bridge.ports import Completed
 
-W = TypeVar("W", SlurmId, SubmissionTag)
+W = TypeVar("W")
 
 DELIMITER = "\x1f"
 """Between two columns: no state, node or id can hold it."""
@@ -238,17 +238,15 @@ def _record_row(columns: Sequence[str]) -> Sighting:
     )
 
 
-def scancel_argv(slurm_id: SlurmId, tag: SubmissionTag | None) -> tuple[str, ...]:
-    """Cancel a job, if it has this name; scancel(1).
-
-    A job of another name is passed over without a word, with return code 0; with a name, one that
-    has ended or is unknown is an "Invalid job id". A task of an array must be named by its id
-    alone: with any filter, all of the array's tasks that wait are cancelled (seen with 22.05).
-    """
-    _, _, cluster = slurm_id.partition(";")
-    where = ("--clusters", cluster) if cluster else ()
-    named = () if tag is None else ("--name", tag)
-    return ("scancel", *where, *named, plain_id(slurm_id))
+def scancel_argvs(slurm_ids: Iterable[SlurmId]) -> Iterator[tuple[str, ...]]:
+    """Cancel jobs, those of each cluster by one command; scancel(1)."""
+    by_cluster: dict[str, list[str]] = {}
+    for slurm_id in slurm_ids:
+        number, _, cluster = slurm_id.partition(";")
+        by_cluster.setdefault(cluster, []).append(number)
+    for cluster, numbers in by_cluster.items():
+        where = ("--clusters", cluster) if cluster else ()
+        yield ("scancel", *where, *numbers)
 
 
 def read_scancel(answer: Completed) -> str | None:
@@ -333,7 +331,7 @@ def _time(text: str) -> datetime | None:
 
 
 def in_chunks(words: Iterable[W], size: int) -> Iterator[tuple[W, ...]]:
-    """Ids or tags in groups of at most `size`: one argument may have 128 KiB (execve(2))."""
+    """Ids, tags or both in groups of at most `size`: one argument may have 128 KiB (execve(2))."""
     every = tuple(words)
     for start in range(0, len(every), size):
         yield every[start : start + size]

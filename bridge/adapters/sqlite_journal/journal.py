@@ -18,6 +18,7 @@ from bridge.core.errors import ConfigurationError, Problem
 from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job, Phase
+from bridge.core.retry import LONGEST_WAIT
 from bridge.core.settings import JournalSettings
 from bridge.ports import (
     Acceptance,
@@ -70,7 +71,8 @@ class SqliteJournal:
 
     def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """See LifecycleJournal."""
-        return self._read(lambda it: _jobs(it, "waiting", limit=limit, now=write_time(now)))
+        times = {"now": write_time(now), "furthest": write_time(now + LONGEST_WAIT)}
+        return self._read(lambda it: _jobs(it, "waiting", limit=limit, **times))
 
     def live(self) -> tuple[Job, ...]:
         """See LifecycleJournal."""

@@ -137,7 +137,8 @@ LIMIT 1;
 
 -- name: waiting
 SELECT * FROM jobs INDEXED BY jobs_waiting
-WHERE phase IN ('accepted', 'submitting') AND (not_before IS NULL OR not_before <= :now)
+WHERE phase IN ('accepted', 'submitting')
+    AND (not_before IS NULL OR not_before <= :now OR not_before > :furthest)
 ORDER BY number
 LIMIT :limit;
 

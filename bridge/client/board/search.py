@@ -5,10 +5,20 @@ PostgreSQL: the indexes of pg_trgm, where that may be installed; they serve the 
 Elsewhere, and for less than three characters, every job is looked at.
 """
 
-from sqlalchemy import ColumnElement, Connection, column, inspect, literal_column, select, table
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    column,
+    inspect,
+    literal_column,
+    or_,
+    select,
+    table,
+)
 from sqlalchemy.exc import DBAPIError
 
 from bridge.client.board import schema
+from bridge.client.board.rows import clean
 
 _SEARCHED = ("name", "job_id", "image")
 _SHORTEST = 3
@@ -37,7 +47,7 @@ _SQLITE = (
 _POSTGRESQL = (
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
     *(
-        f"CREATE INDEX bridge_search_{it} ON bridge_jobs USING gin (lower({it}) gin_trgm_ops)"
+        f"CREATE INDEX bridge_search_{it} ON bridge_jobs USING gin ({it} gin_trgm_ops)"
         for it in _SEARCHED
     ),
 )
@@ -62,12 +72,9 @@ def can_search(connection: Connection) -> bool:
 
 def having(text: str, *, can_search: bool) -> ColumnElement[bool]:
     """That one of a job's texts has this one in it, whatever the case of its letters."""
-    jobs = schema.jobs.c
+    jobs, text = schema.jobs.c, clean(text)
     if can_search and len(text) >= _SHORTEST:
-        phrase = '"' + text.replace("\0", "\N{REPLACEMENT CHARACTER}").replace('"', '""') + '"'
+        phrase = '"' + text.replace('"', '""') + '"'
         found = select(_INDEX.c.job_id).where(literal_column(_INDEX.name).op("MATCH")(phrase))
         return jobs.job_id.in_(found)
-    first, *others = (jobs[it].icontains(text, autoescape=True) for it in _SEARCHED)
-    for it in others:
-        first |= it
-    return first
+    return or_(*(jobs[it].icontains(text, autoescape=True) for it in _SEARCHED))

@@ -1,6 +1,6 @@
 """Progress of a training as a figure: pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.client.board import BoardPoint
@@ -28,9 +28,18 @@ def share_done(points: Sequence[BoardPoint]) -> float | None:
 def latest(points: Sequence[BoardPoint]) -> list[tuple[str, str]]:
     """Each metric with the value that was said last."""
     values = {name: value for point in points for name, value in point.metrics.items()}
-    return [
-        (name, "no number" if value is None else f"{value:.4g}") for name, value in values.items()
-    ]
+    return [(name, metric_text(value)) for name, value in values.items()]
+
+
+def metric_text(value: float | None) -> str:
+    """A metric's value as people read it."""
+    return "no number" if value is None else f"{value:.4g}"
+
+
+def chosen_metric(metrics: Iterable[str]) -> str:
+    """The one of several that is to be compared: a loss, or else the first; empty for none."""
+    names = list(metrics)
+    return next((it for it in names if "loss" in it.lower()), names[0] if names else "")
 
 
 def has_lines(points: Sequence[BoardPoint]) -> bool:
@@ -41,15 +50,28 @@ def has_lines(points: Sequence[BoardPoint]) -> bool:
 
 def figure(points: Sequence[BoardPoint]) -> dict[str, Any]:
     """A Plotly figure with a line for each metric. Colours of text are those of the page."""
+    return _figure([_line(name, name, points, it) for it, name in enumerate(_names(points))])
+
+
+def figure_of_several(metric: str, lines: Mapping[str, Sequence[BoardPoint]]) -> dict[str, Any]:
+    """A Plotly figure of one metric, with a line for each of these."""
+    drawn = _figure(
+        [_line(title, metric, points, it) for it, (title, points) in enumerate(lines.items())]
+    )
+    drawn["layout"]["yaxis"]["title"] = {"text": metric}
+    return drawn
+
+
+def _figure(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "data": [_line(name, points, number) for number, name in enumerate(_names(points))],
+        "data": lines,
         "layout": {
             "autosize": True,
             "margin": {"l": 52, "r": 12, "t": 12, "b": 44},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "hovermode": "x unified",
-            "showlegend": len(_names(points)) > 1,
+            "showlegend": len(lines) > 1,
             "legend": {"orientation": "h", "y": 1.08, "x": 0},
             "xaxis": {"title": {"text": "step"}, "zeroline": False, "fixedrange": True},
             "yaxis": {"zeroline": False, "fixedrange": True},
@@ -63,12 +85,12 @@ def _names(points: Iterable[BoardPoint]) -> list[str]:
     return list(dict.fromkeys(name for point in points for name in point.metrics))
 
 
-def _line(name: str, points: Sequence[BoardPoint], number: int) -> dict[str, Any]:
-    said = [(it.step, it.metrics[name]) for it in points if name in it.metrics]
+def _line(title: str, metric: str, points: Sequence[BoardPoint], number: int) -> dict[str, Any]:
+    said = [(it.step, it.metrics[metric]) for it in points if metric in it.metrics]
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(said) <= _FEW else "lines",
-        "name": name,
+        "name": title,
         "x": [step for step, _ in said],
         "y": [value for _, value in said],
         "line": {"color": _COLOURS[number % len(_COLOURS)], "width": 2},

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.client import Bridge, LogRange
 from bridge.client.board import Board, BoardJob, JobFilter, JobSort
-from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
+from bridge.core.errors import BridgeError, InvalidRequestError, Problem
 from bridge.core.user_state import UserState
 from bridge.dashboard.examples import Example
 from bridge.dashboard.view import folder_of
@@ -34,15 +35,19 @@ class Desk:
     now: Callable[[], datetime]
 
     def sites(self) -> list[str]:
-        """The sites that can be sent to, by name."""
-        return [it.name for it in self.board.sites()]
+        """The sites that can be sent to, by name; for a new board, those that are there now."""
+        known = {it.name for it in self.board.sites()}
+        if not known:
+            with suppress(BridgeError):
+                known = {it.site for it in self.bridge.sites()}
+        return sorted(known)
 
     def limits(self, site: str) -> SiteLimits | None:
-        """What the site allows; None: that is not known. Raises nothing."""
-        try:
-            return next((it.limits for it in self.board.sites() if it.name == site), None)
-        except UnavailableError:
-            return None
+        """What the site allows, for a new board as it says now; None: not known. Raises nothing."""
+        with suppress(BridgeError):
+            known = next((it.limits for it in self.board.sites() if it.name == site), None)
+            return known or self.bridge.limits(site)
+        return None
 
     def is_hearing(self) -> bool:
         """Whether a bridge that is there would be known to be there."""

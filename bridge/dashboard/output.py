@@ -28,3 +28,8 @@ def tail_of(data: bytes, start: int) -> Tail:
     text = _ESCAPES.sub("", data.decode("utf-8", errors="replace"))
     lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
     return Tail(text="\n".join(_UNSEEN.sub("", line) for line in lines), left_out=start)
+
+
+def last_lines(text: str, count: int) -> str:
+    """The last lines in which something stands, at most so many."""
+    return "\n".join(text.rstrip().split("\n")[-count:])

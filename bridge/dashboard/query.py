@@ -21,6 +21,8 @@ class JobsQuery:
     states: frozenset[UserState] = frozenset()
     site: str = ""
     kind: str = ""
+    sweep: str = ""
+    """Only the tasks of the sweep with this id."""
     sort: JobSort = JobSort.ACCEPTED
     is_descending: bool = True
     page: int = 1
@@ -33,6 +35,7 @@ class JobsQuery:
             states=frozenset(filter(None, map(_state, _text(words.get("state")).split(",")))),
             site=_text(words.get("site")),
             kind=_text(words.get("kind")),
+            sweep=_text(words.get("sweep")),
             sort=_sort(_text(words.get("sort"))),
             is_descending=words.get("order") != "up",
             page=_page(_text(words.get("page"))),
@@ -45,6 +48,7 @@ class JobsQuery:
             "state": ",".join(sorted(self.states)),
             "site": self.site,
             "kind": self.kind,
+            "sweep": self.sweep,
             "sort": "" if self.sort is JobSort.ACCEPTED else str(self.sort),
             "order": "" if self.is_descending else "up",
             "page": "" if self.page == 1 else str(self.page),
@@ -71,13 +75,14 @@ class JobsQuery:
             states=self.states,
             sites=(self.site,) if self.site else (),
             kinds=(self.kind,) if self.kind else (),
+            sweep=self.sweep,
             text=self.text,
         )
 
     @property
     def is_narrowed(self) -> bool:
         """Whether some jobs are left out."""
-        return bool(self.text or self.states or self.site or self.kind)
+        return bool(self.text or self.states or self.site or self.kind or self.sweep)
 
 
 def pages_of(total: int) -> int:

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from signal import Signals
 
-from bridge.client.board import BoardAttempt, BoardJob
-from bridge.core.lifecycle import EventKind
+from bridge.client.board import BoardJob
 from bridge.core.outcome import BY_STATE
 from bridge.core.pending import in_words
 from bridge.core.user_state import OVER, UserState
 from bridge.dashboard import words
-from bridge.wire.event import CloudEvent, EventData
 
 _SHORT_ID = 8
 _SAID_BY_THE_REASON = frozenset(detail for _, detail in BY_STATE.values())
@@ -50,24 +49,11 @@ class JobStatus:
     is_stopping: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """One event of a job."""
-
-    number: int
-    kind: EventKind
-    at: datetime
-    title: str
-    detail: str
-    after: str
-    """How long after the event before."""
-
-
 def job_row(job: BoardJob, now: datetime) -> JobRow:
     """The job as the table shows it."""
     return JobRow(
         job_id=job.job_id,
-        name=job.name or f"job {job.job_id[:_SHORT_ID]}",
+        name=job_title(job),
         state=job.state,
         note=_note(job),
         kind=job.kind or words.UNKNOWN,
@@ -77,6 +63,12 @@ def job_row(job: BoardJob, now: datetime) -> JobRow:
         sent_at=job.accepted_at,
         took=_took(job, now),
     )
+
+
+def job_title(job: BoardJob) -> str:
+    """What the job is called; of a sweep's task, which one it is."""
+    name = job.name or f"job {job.job_id[:_SHORT_ID]}"
+    return name if job.task is None else f"{name}, task {job.task}"
 
 
 def job_status(job: BoardJob, now: datetime) -> JobStatus:
@@ -94,38 +86,6 @@ def job_status(job: BoardJob, now: datetime) -> JobStatus:
     )
 
 
-def happenings(events: Iterable[CloudEvent]) -> list[Happening]:
-    """The events in the order in which they happened, each once."""
-    told = {event.id: event for event in events}.values()
-    shown: list[Happening] = []
-    for event in sorted(told, key=lambda it: (it.data.sequence, it.time)):
-        before = shown[-1].at if shown else event.time
-        gap = event.time - before
-        shown.append(
-            Happening(
-                number=event.data.sequence,
-                kind=event.data.event,
-                at=event.time,
-                title=_event_title(event.data),
-                detail=_event_detail(event.data),
-                after=f"+{words.span(gap)}" if shown and gap.total_seconds() >= 1 else "",
-            )
-        )
-    return shown
-
-
-def attempt_cells(attempt: BoardAttempt, now: datetime) -> tuple[str, ...]:
-    """A run of a job: its number, Slurm's id, where, how long, how it ended."""
-    number = f"{attempt.attempt}" + (f", restart {attempt.restart}" if attempt.restart else "")
-    return (
-        number,
-        attempt.slurm_id or words.UNKNOWN,
-        attempt.nodes or words.UNKNOWN,
-        _length(attempt.started_at, attempt.ended_at, now) or words.UNKNOWN,
-        _outcome(attempt),
-    )
-
-
 def facts_of(job: BoardJob) -> list[tuple[str, str]]:
     """What else is known of a job, each with its title; what is not known is left out."""
     facts: list[tuple[str, str | None]] = [
@@ -136,12 +96,28 @@ def facts_of(job: BoardJob) -> list[tuple[str, str]]:
         ("Slurm job", job.slurm_id),
         ("Nodes", job.nodes),
         ("Exit code", None if job.exit_code is None else str(job.exit_code)),
-        ("Signal", None if job.signal is None else str(job.signal)),
+        ("Signal", None if job.signal is None else signal_text(job.signal)),
         *((key, value) for key, value in sorted(job.labels.items())),
         ("Job id", job.job_id),
         ("Folder", folder_of(job)),
+        ("Logs", None if job.tasks else _logs(job)),
     ]
     return [(title, value) for title, value in facts if value]
+
+
+def _logs(job: BoardJob) -> str | None:
+    if job.stdout is None or job.stderr is None:
+        return None
+    output, errors = (it.rpartition("/")[2] for it in (job.stdout, job.stderr))
+    return f"{output} and {errors} in the folder"
+
+
+def signal_text(number: int) -> str:
+    """A signal's number with its name, where it has one: `9 (SIGKILL)`."""
+    try:
+        return f"{number} ({Signals(number).name})"
+    except ValueError:
+        return str(number)
 
 
 def folder_of(job: BoardJob) -> str:
@@ -183,6 +159,8 @@ def _plain(value: object) -> str:
 
 def _note(job: BoardJob) -> str:
     match job.state:
+        case _ if job.tasks:
+            return f"a sweep of {words.count_of(job.tasks, 'task', 'tasks')}"
         case UserState.QUEUED:
             return _waits(job)
         case UserState.RUNNING if job.progress is not None:
@@ -205,15 +183,16 @@ def _waits(job: BoardJob) -> str:
 
 
 def _took(job: BoardJob, now: datetime) -> str:
-    return _length(job.started_at, job.ended_at, now) or words.UNKNOWN
+    return length(job.started_at, job.ended_at, now) or words.UNKNOWN
 
 
-def _length(started: datetime | None, ended: datetime | None, now: datetime) -> str:
+def length(started: datetime | None, ended: datetime | None, now: datetime) -> str:
+    """How long it took, or has taken until now; empty where it has not started."""
     return words.span((ended or now) - started) if started else ""
 
 
 def _title(job: BoardJob, now: datetime) -> str:
-    took = _length(job.started_at, job.ended_at, now)
+    took = length(job.started_at, job.ended_at, now)
     match job.state:
         case UserState.QUEUED:
             return f"Waiting since {words.span(now - (job.accepted_at or job.updated_at))}"
@@ -233,33 +212,15 @@ def _title(job: BoardJob, now: datetime) -> str:
 def _detail(job: BoardJob) -> str:
     if job.state is UserState.QUEUED:
         waits = _waits(job) or _SLURM_WAITS
-        return f"{waits[0].upper()}{waits[1:]}."
+        return f"{waits[0].upper()}{waits[1:]}.{_from_when(job)}"
     if job.state is UserState.FAILED and job.detail not in _SAID_BY_THE_REASON:
         return job.detail or ""
     return ""
 
 
-def _event_title(data: EventData) -> str:
-    if data.event is EventKind.STARTED and data.nodes:
-        return f"Started on {data.nodes}"
-    if data.event is EventKind.EXITED and data.exit_code is not None:
-        return f"The container ended with exit code {data.exit_code}"
-    return words.EVENTS.get(data.event, str(data.event).capitalize())
-
-
-def _event_detail(data: EventData) -> str:
-    match data.event:
-        case EventKind.QUEUED | EventKind.REQUEUED if data.slurm_id:
-            return f"as job {data.slurm_id}" + (f"; {data.detail}" if data.detail else "")
-        case EventKind.PENDING | EventKind.HELD:
-            return in_words(data.pending_reason) or data.detail or ""
-        case _:
-            return data.detail or ""
-
-
-def _outcome(attempt: BoardAttempt) -> str:
-    if attempt.reason:
-        return words.REASONS.get(attempt.reason, attempt.reason)
-    if attempt.exit_code is not None:
-        return f"exit code {attempt.exit_code}"
-    return str(attempt.phase).capitalize() if attempt.phase else words.UNKNOWN
+def _from_when(job: BoardJob) -> str:
+    if job.next_attempt_at is not None:
+        return f" That is not before {words.moment(job.next_attempt_at)}."
+    if job.expected_start_at is not None:
+        return f" Slurm means to start it at {words.moment(job.expected_start_at)}."
+    return ""

@@ -48,6 +48,8 @@ REASONS: Mapping[str, str] = {
     FailureReason.DEPENDENCY: "A job that it waited for did not end as it should",
     FailureReason.IMAGE_PULL: "Its container image could not be fetched",
     FailureReason.NO_IMAGE: "Its container image is not there, or cannot be read",
+    FailureReason.NO_IMAGE: "Its container image is not there, or cannot be read",
+    FailureReason.TASKS: "Not all of its tasks have finished",
     FailureReason.LOST: "Slurm knows it no longer, and nobody can say what became of it",
     "rejected": "The site did not take it",
 }
@@ -61,6 +63,13 @@ ADVICE: Mapping[str, str] = {
     FailureReason.NODE_FAILURE: "Run it again: nothing was wrong with it.",
     FailureReason.BOOT_FAILURE: "Run it again: nothing was wrong with it.",
     FailureReason.NO_IMAGE: "Look at the name of the image; the output below says it.",
+    FailureReason.DEADLINE: "Ask for less time, or for a later deadline.",
+    FailureReason.REFUSED: "Put right what is named here, then send it again.",
+    FailureReason.DEPENDENCY: "Run again what it waited for, then this one.",
+    FailureReason.IMAGE_PULL: "See that the image's name is right, and that the site may fetch it.",
+    FailureReason.NO_IMAGE: "See that the image's name is right, and that it lies at the site.",
+    FailureReason.LOST: "See in its folder what it has left, and run it again.",
+    FailureReason.TASKS: "Each task below says what became of it.",
     "rejected": "Put right what is named here, then send it again.",
 }
 

@@ -54,13 +54,14 @@ def task_requests(body: bytes) -> Iterator[bytes]:
     if message.sweep is None or not isinstance(data, dict):
         raise ValueError(f"the job {message.job_id} is no sweep")
     common = {name: it for name, it in data.items() if name not in _OF_THE_WHOLE}
-    for index, own in enumerate(_sets(message.sweep)):
+    for index, own in enumerate(sets_of(message.sweep)):
         job_id = task_id(JobId(str(message.job_id)), index)
         params = {**(message.params or {}), **own}
         yield json.dumps(common | {"job_id": job_id, "params": params}).encode()
 
 
-def _sets(sweep: SweepMessage) -> Iterator[Mapping[str, JsonValue]]:
+def sets_of(sweep: SweepMessage) -> Iterator[Mapping[str, JsonValue]]:
+    """The parameters of each task that are its own, in order."""
     if sweep.sets is not None:
         yield from sweep.sets
         return

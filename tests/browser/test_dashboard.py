@@ -72,6 +72,7 @@ def test_a_failed_job_explains_itself_and_is_run_again(browser: Browser, house: 
     job_id = house.run("sh", "-c", "echo no such scan >&2; exit 7", name="a failing one")
     browser.open(f"/jobs/{job_id}")
     browser.sees("#job-status", "Failed", "The program ended with an error", "exit")
+    browser.sees("#job-why", "no such scan", "/stderr")
     browser.press("input[value='stderr']")
     browser.sees("#job-log", "no such scan")
     browser.press("#job-top .ways a")
@@ -81,6 +82,26 @@ def test_a_failed_job_explains_itself_and_is_run_again(browser: Browser, house: 
     browser.press("#submit-send")
     browser.sees("#job-status", "Complete")
     assert job_id not in browser.path
+
+
+def test_a_sweep_shows_its_tasks_and_each_task_leads_back(
+    browser: Browser, house: SiteBridge
+) -> None:
+    sweep = house.submit(
+        house.job(
+            *("sh", "-c", 'test "$BRIDGE_SWEEP_INDEX" != 1'),
+            name="three rates",
+            sweep={"grid": {"rate": [0.25, 0.5, 0.75]}},
+        )
+    )
+    browser.open(f"/jobs/{sweep}?sent_to={house.name}")
+    browser.sees("#job-tasks", "3 tasks: 2 complete, 1 failed", "0.25", "0.5", "0.75")
+    browser.sees("#job-status", "Not all of its tasks have finished")
+    browser.press("#job-tasks tbody tr:nth-child(2) a")
+    browser.sees("#job-status", "Failed", "The program ended with an error")
+    browser.sees("#job-why", "It wrote no errors")
+    browser.press("#job-top .crumbs a:nth-of-type(2)")
+    browser.sees("#job-tasks", "3 tasks")
 
 
 def test_what_is_wrong_with_a_form_is_told_at_its_fields(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from unit.builders import SLURM_ID, Story, at, job_spec, site
+from unit.builders import SLURM_ID, Story, at, begun, job_spec, site
 from unit.house import job_id
 
 from bridge.adapters.rabbitmq import Publisher, RabbitEventSink
@@ -13,7 +13,16 @@ from bridge.core.lifecycle import Event
 from bridge.core.progress import Point
 from bridge.core.settings import BrokerSettings
 from bridge.core.site import Site
-from bridge.wire.event import CloudEvent, Message, Run, decode, encode, encode_progress
+from bridge.wire.event import (
+    CloudEvent,
+    Message,
+    Run,
+    Task,
+    TaskCounts,
+    decode,
+    encode,
+    encode_progress,
+)
 from bridge.wire.returned import progress_data
 
 SITE = site()
@@ -27,6 +36,20 @@ def told(
     spec = job_spec(job_id=job_id(number), **asked)
     delay = timedelta(minutes=later)
     return [_told(it, job_id(number), the_site, spec, delay) for it in story.events]
+
+
+def of_sweep(sweep: int, tasks: Sequence[Sequence[CloudEvent]]) -> list[CloudEvent]:
+    """A sweep, whose job has this number, and what is told of its tasks, in order."""
+    whole, *_ = told(Story(begun()), sweep, name="a sweep")
+    counts = TaskCounts(total=len(tasks), finished=0, failed=0, cancelled=0)
+    events = [whole.model_copy(update={"data": whole.data.model_copy(update={"tasks": counts})})]
+    for index, story in enumerate(tasks):
+        task = Task(sweep=job_id(sweep), index=index)
+        events += [
+            it.model_copy(update={"data": it.data.model_copy(update={"task": task})})
+            for it in story
+        ]
+    return events
 
 
 def publish(settings: BrokerSettings, events: Sequence[CloudEvent]) -> None:

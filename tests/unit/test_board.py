@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, TextClause, create_engine, update
 from sqlalchemy import text as text_of
-from unit.board_events import progress, told
+from unit.board_events import of_sweep, progress, told
 from unit.builders import (
     Story,
     at,
@@ -447,6 +447,21 @@ def test_what_a_job_has_left_is_listed(board: Board) -> None:
     (artifact,) = known(board).artifacts
     assert (artifact.name, artifact.size, artifact.sha256) == ("plots/loss.png", 1234, "ab")
     assert known(board).artifacts_total == 7
+
+
+def test_a_sweep_knows_its_tasks_in_their_order(board: Board) -> None:
+    tasks = [told(running(), 12), told(running(COMPLETED), 13), told(queued(), 11)]
+    board.record([*of_sweep(10, tasks), *told(running(), 14)])
+    assert known(board, 10).tasks == 3
+    assert (known(board, 13).sweep, known(board, 13).task) == (job_id(10), 1)
+    assert [it.job_id for it in board.tasks(job_id(10))] == [job_id(it) for it in (12, 13, 11)]
+    assert [it.task for it in board.tasks(job_id(10), size=1, offset=2)] == [2]
+    of_it = JobFilter(sweep=job_id(10))
+    assert {it.job_id for it in board.jobs(of_it).jobs} == {job_id(it) for it in (11, 12, 13)}
+    assert board.counts(of_it)[UserState.RUNNING] == 1
+    assert board.tasks(job_id(14)) == ()
+    with pytest.raises(InvalidRequestError, match="1 to 1000"):
+        board.tasks(job_id(10), size=0)
 
 
 def test_jobs_that_were_over_long_ago_are_forgotten_with_all_of_theirs(board: Board) -> None:

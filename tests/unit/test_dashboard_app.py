@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dash.development.base_component import Component
 from flask.testing import FlaskClient
-from unit.board_events import told
+from unit.board_events import of_sweep, progress, told
 from unit.builders import at, queued, running, seen
 from unit.house import job_id
 
@@ -21,6 +21,8 @@ from bridge.dashboard.desk import Desk
 from bridge.dashboard.examples import TRAINED, Example, read_examples
 from bridge.dashboard.form import FIELDS
 from bridge.dashboard.pages import job, jobs, sites, submit
+from bridge.dashboard.pages.job.page import show_tasks
+from bridge.dashboard.pages.job.request import sets_in
 from bridge.dashboard.query import JobsQuery
 
 NOBODY = "amqp://nobody:nothing@127.0.0.1:1/"
@@ -117,6 +119,47 @@ def test_a_job_shows_its_story(desk: Desk) -> None:
     assert "the one" in text(top)
     assert "Complete after 5 min" in text(top)
     assert "Finished" in text(timeline)
+
+
+def test_a_sweep_shows_its_tasks_with_what_each_has_of_its_own(desk: Desk) -> None:
+    tasks = [told(running(), 41), told(running(), 42), told(queued(), 43)]
+    curves = [progress(1, 1, 2, of=41), progress(1, 1, 2, of=42)]
+    desk.board.record([*of_sweep(40, tasks), *curves])
+    sets = sets_in({"sweep": {"grid": {"rate": [0.1, 0.2, 0.3]}}})
+    table, figure, is_hidden, _ = show_tasks(desk, job_id(40), sets)
+    shown = text(table)
+    assert "3 tasks: 1 queued, 2 running" in shown
+    for index, rate in enumerate(("0.1", "0.2", "0.3")):
+        assert f"task {index}" in shown
+        assert rate in shown
+    assert not is_hidden
+    assert [it["name"] for it in figure["data"]] == ["task 0", "task 1"]
+    assert "a sweep of 3 tasks" in text(jobs.show(desk, JobsQuery(text=job_id(40)))[0])
+    assert "26" not in text(jobs.show(desk, JobsQuery(sweep=job_id(40)))[1])
+
+
+def test_a_task_leads_to_its_sweep_and_to_the_tasks_beside_it(desk: Desk) -> None:
+    desk.board.record(of_sweep(44, [told(running(), it) for it in (45, 46, 47)]))
+    top, *_ = job.show(desk, job_id(46), "")
+    assert "a sweep / task 1 / previous task / next task" in text(top)
+    first, *_ = job.show(desk, job_id(45), "")
+    assert "previous task" not in text(first)
+
+
+def test_a_job_without_tasks_shows_none(desk: Desk) -> None:
+    desk.board.record(told(running(), 48))
+    assert show_tasks(desk, job_id(48), [])[0] is None
+    assert sets_in({"params": {"a": 1}}) == []
+
+
+def test_a_queued_job_names_those_for_which_it_waits(desk: Desk) -> None:
+    events = told(queued(), 49)
+    last = events[-1]
+    waits = last.data.model_copy(update={"waits_for": [job_id(7), job_id(8)]})
+    desk.board.record([*events[:-1], last.model_copy(update={"data": waits})])
+    top, *_ = job.show(desk, job_id(49), "")
+    assert job_id(7) in text(top)
+    assert job_id(8) in text(top)
 
 
 def test_a_job_that_was_sent_just_now_is_on_its_way(desk: Desk) -> None:

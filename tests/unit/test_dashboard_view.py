@@ -9,20 +9,22 @@ from unit.board_events import told
 from unit.builders import Story, at, begun, cancel, queued, refused, running, seen
 
 from bridge.client.board import BoardJob, BoardPoint, JobSort
-from bridge.client.board.fold import fold_job
+from bridge.client.board.fold import fold_attempt, fold_job
 from bridge.core.errors import Problem
 from bridge.core.failure import FailureReason
 from bridge.core.retry import RetryPolicy
 from bridge.core.user_state import UserState
-from bridge.dashboard import curve
+from bridge.dashboard import curve, words
+from bridge.dashboard.happenings import attempt_cells, happenings
+from bridge.dashboard.output import last_lines
 from bridge.dashboard.query import JobsQuery, pages_of
 from bridge.dashboard.view import (
     facts_of,
     folder_of,
-    happenings,
     job_row,
     job_status,
     parameters,
+    signal_text,
     state_counts,
 )
 from bridge.wire.event import CloudEvent, decode, encode_rejection
@@ -102,6 +104,54 @@ def test_a_rejected_message_is_a_job_that_the_site_did_not_take() -> None:
 def test_the_next_attempt_is_announced() -> None:
     story = running(seen("TIMEOUT", 9, start=3, end=8, nodes="n1"), policy=RETRIES)
     assert job_row(board_job(story), at(9)).note == "the last attempt failed; another one follows"
+
+
+def test_the_time_of_the_next_attempt_or_of_the_start_is_told() -> None:
+    story = running(seen("TIMEOUT", 9, start=3, end=8, nodes="n1"), policy=RETRIES)
+    assert (
+        "That is not before 2026-01-01 12:09:30 UTC." in job_status(board_job(story), at(9)).detail
+    )
+    waits = replace(board_job(queued()), expected_start_at=at(30))
+    said = job_status(waits, at(9)).detail
+    assert "Slurm means to start it at 2026-01-01 12:30:00 UTC." in said
+
+
+@pytest.mark.parametrize("reason", [*FailureReason, "rejected"])
+def test_every_reason_for_a_failure_has_words_and_says_what_may_be_done(reason: str) -> None:
+    assert words.REASONS[reason]
+    assert words.ADVICE[reason]
+
+
+def test_a_run_says_its_exit_code_or_its_signal() -> None:
+    failed = running(seen("FAILED", 9, code=3, start=3, end=8, nodes="n1"))
+    killed = running(seen("FAILED", 9, code=0, signal=9, start=3, end=8, nodes="n1"))
+    ends = []
+    for story in (failed, killed):
+        run = None
+        for event in told(story):
+            run = fold_attempt(run, event)
+        assert run is not None
+        ends.append(attempt_cells(run, at(9))[-1])
+    assert ends == [
+        "The program ended with an error, exit code 3",
+        "A signal ended the program, 9 (SIGKILL)",
+    ]
+
+
+def test_a_signal_without_a_name_is_its_number() -> None:
+    assert (signal_text(15), signal_text(200)) == ("15 (SIGTERM)", "200")
+
+
+def test_the_last_lines_are_those_in_which_something_stands() -> None:
+    assert last_lines("one\ntwo\nthree\n\n", 2) == "two\nthree"
+    assert last_lines("\n", 2) == ""
+
+
+def test_what_the_job_does_not_get_is_told_with_its_acceptance() -> None:
+    accepted, *_ = told(queued())
+    data = accepted.data.model_copy(update={"notes": ["ports cannot be had", "nor hosts"]})
+    (shown,) = happenings([accepted.model_copy(update={"data": data})])
+    assert shown.detail == "ports cannot be had; nor hosts"
 
 
 def test_events_are_told_once_each_and_in_their_order() -> None:
@@ -234,6 +284,22 @@ def test_progress_without_metrics_or_totals_draws_nothing() -> None:
     assert not curve.has_lines([point(1, loss=1.0)])
     assert curve.share_done([]) is None
     assert curve.share_done([point(1)]) is None
+
+
+def test_a_metric_of_several_tasks_is_drawn_as_one_line_each() -> None:
+    lines = {"task 0": [point(1, loss=3.0), point(2, loss=2.0)], "task 1": [point(1, loss=4.0)]}
+    drawn = curve.figure_of_several("loss", lines)
+    assert [(it["name"], it["y"]) for it in drawn["data"]] == [
+        ("task 0", [3.0, 2.0]),
+        ("task 1", [4.0]),
+    ]
+    assert drawn["layout"]["yaxis"]["title"] == {"text": "loss"}
+
+
+def test_of_several_metrics_the_loss_is_compared() -> None:
+    assert curve.chosen_metric(["accuracy", "train_loss"]) == "train_loss"
+    assert curve.chosen_metric(["accuracy", "rate"]) == "accuracy"
+    assert curve.chosen_metric([]) == ""
 
 
 def test_the_curve_is_that_of_the_newest_run() -> None:

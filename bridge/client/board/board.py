@@ -82,9 +82,7 @@ class Board:
         came meanwhile. Raises InvalidRequestError for a cursor of another order, and for numbers
         out of range.
         """
-        if not 1 <= size <= LARGEST_PAGE or offset < 0:
-            what = f"1 to {LARGEST_PAGE} jobs a page are accepted, from offset 0 (found {size}"
-            raise InvalidRequestError(Problem(where="size", what=f"{what}, offset {offset})"))
+        _check_page(size, offset)
         after = None
         if cursor is not None:
             after = read_cursor(cursor, sort, is_descending=descending)
@@ -121,6 +119,19 @@ class Board:
         statement = jobs_with_progress().where(schema.jobs.c.job_id == job_id)
         row = self.database.read(lambda it: it.execute(statement).first())
         return None if row is None else rows.job_from(row)
+
+    def tasks(self, sweep: str, *, size: int = 100, offset: int = 0) -> tuple[BoardJob, ...]:
+        """Up to so many tasks of the sweep with this id, in its order, from `offset` on.
+
+        Raises InvalidRequestError for numbers out of range.
+        """
+        _check_page(size, offset)
+        jobs = schema.jobs.c
+        statement = jobs_with_progress().where(jobs.sweep == sweep).order_by(jobs.task, jobs.job_id)
+        found = self.database.read(
+            lambda it: it.execute(statement.limit(size).offset(offset)).all()
+        )
+        return tuple(map(rows.job_from, found))
 
     def attempts(self, job_id: str) -> tuple[BoardAttempt, ...]:
         """The runs of a job, first to last."""
@@ -204,3 +215,9 @@ class Board:
             gone += number
         self.database.write(lambda it, _: writing.delete_notices(it, before=before))
         return gone
+
+
+def _check_page(size: int, offset: int) -> None:
+    if not 1 <= size <= LARGEST_PAGE or offset < 0:
+        what = f"1 to {LARGEST_PAGE} jobs a page are accepted, from offset 0 (found {size}"
+        raise InvalidRequestError(Problem(where="size", what=f"{what}, offset {offset})"))

@@ -108,6 +108,20 @@ def _newest(event: CloudEvent) -> dict[str, Any]:
         "signal": data.signal,
         "stdout": data.logs.stdout if data.logs else None,
         "stderr": data.logs.stderr if data.logs else None,
+        **_tasks(data),
+    }
+
+
+def _tasks(data: EventData) -> dict[str, Any]:
+    """Whose task it is, and what has become of its own."""
+    task, tasks = data.task, data.tasks
+    return {
+        "sweep": task.sweep if task else None,
+        "task": task.index if task else None,
+        "tasks": tasks.total if tasks else None,
+        "tasks_finished": tasks.finished if tasks else None,
+        "tasks_failed": tasks.failed if tasks else None,
+        "tasks_cancelled": tasks.cancelled if tasks else None,
     }
 
 

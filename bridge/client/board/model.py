@@ -87,6 +87,16 @@ class BoardJob:
     artifacts: tuple[BoardArtifact, ...] = ()
     """What it has left, up to 200 files."""
     artifacts_total: int = 0
+    sweep: str | None = None
+    """Of a sweep's task: the id of the sweep."""
+    task: int | None = None
+    """Of a sweep's task: which one it is, from 0 on."""
+    tasks: int | None = None
+    """Of a sweep: how many tasks it has."""
+    tasks_finished: int | None = None
+    """How many of them have ended with success, and so on."""
+    tasks_failed: int | None = None
+    tasks_cancelled: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +183,8 @@ class JobFilter:
     users: Collection[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     """Each label must be there with this value."""
+    sweep: str = ""
+    """Tasks of the sweep with this id."""
     text: str = ""
     """Part of the name, the job's id or the image; letters' case does not matter, at least in
     ASCII."""

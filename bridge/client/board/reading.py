@@ -77,7 +77,7 @@ def number_of_points(job_id: str, *, after: int) -> Select[Any]:
 
 def number_of_jobs(wanted: JobFilter, *, can_search: bool) -> Select[Any]:
     """How many jobs fit, by state."""
-    if wanted.text or wanted.labels:
+    if wanted.text or wanted.labels or wanted.sweep:
         counted = select(_JOBS.state, func.count()).where(
             *_conditions(wanted, can_search=can_search)
         )
@@ -88,6 +88,8 @@ def number_of_jobs(wanted: JobFilter, *, can_search: bool) -> Select[Any]:
 
 def _conditions(wanted: JobFilter, *, can_search: bool) -> Iterator[ColumnElement[bool]]:
     yield from _choices(wanted, _JOBS)
+    if wanted.sweep:
+        yield _JOBS.sweep == wanted.sweep
     label = schema.labels.c
     for key, value in wanted.labels.items():
         # Not EXISTS: that would look at every job in turn, and most labels are on few of them.

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-VERSION = 2
+VERSION = 3
 """One more with each change of the tables in `DRAWN`, which are then made anew from `events`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,6 +123,12 @@ jobs = Table(
     Column("stderr", Text),
     Column("artifacts", Text, nullable=False),
     Column("artifacts_total", Integer, nullable=False),
+    Column("sweep", Text),
+    Column("task", Integer),
+    Column("tasks", Integer),
+    Column("tasks_finished", Integer),
+    Column("tasks_failed", Integer),
+    Column("tasks_cancelled", Integer),
     # One for each order of a page, and one for each condition in the usual order.
     Index("bridge_jobs_accepted_at", "accepted_at", "job_id"),
     Index("bridge_jobs_updated_at", "updated_at", "job_id"),
@@ -133,6 +139,7 @@ jobs = Table(
     Index("bridge_jobs_site", "site", "accepted_at", "job_id"),
     Index("bridge_jobs_user", "user", "accepted_at", "job_id"),
     Index("bridge_jobs_kind", "kind", "accepted_at", "job_id"),
+    Index("bridge_jobs_sweep", "sweep", "task", "job_id"),
 )
 
 points = Table(

@@ -47,6 +47,7 @@ def layout(desk: Desk, query: JobsQuery) -> Component:
     return html.Div(
         [
             heading("Jobs", way("Submit a job", "/submit", is_main=True)),
+            _of_sweep(query),
             html.Div(
                 id="jobs-counts", className="chips", role="group", **attributes(aria_label="States")
             ),
@@ -139,6 +140,17 @@ def _chosen(after: JobsQuery, before: JobsQuery) -> JobsQuery:
             case {"type": "jobs-turn", "page": int(page)}:
                 return replace(after, page=page)
     return after if after == before else replace(after, page=1)
+
+
+def _of_sweep(query: JobsQuery) -> Component | None:
+    if not query.sweep:
+        return None
+    ways: list[Component | str] = [
+        dcc.Link("the sweep itself", href=f"/jobs/{query.sweep}"),
+        ", ",
+        dcc.Link("all jobs", href="/"),
+    ]
+    return html.P(["Only the tasks of one sweep are shown: ", *ways], className="fine of-sweep")
 
 
 def _controls(desk: Desk, query: JobsQuery) -> Component:

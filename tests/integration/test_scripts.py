@@ -288,7 +288,8 @@ def test_slurm_hears_of_the_type_of_gpu_and_of_the_priority(desk: Desk) -> None:
         priority=-77,
     )
     slurm_id = desk.submit(spec, "--hold")
-    told = desk.call("scontrol", "show", "job", slurm_id).split()
+    # Slurm 22.05 writes gres:gpu, 24.11 gres/gpu.
+    told = desk.call("scontrol", "show", "job", slurm_id).replace("gres/gpu", "gres:gpu").split()
     desk.call("scancel", slurm_id)
     assert "Nice=77" in told
     assert "TresPerNode=gres:gpu:pretended:1" in told

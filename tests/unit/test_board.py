@@ -532,8 +532,24 @@ def test_a_board_of_a_newer_version_is_left_alone(path: Path) -> None:
         new.database.write(lambda it, _: it.execute(update(schema.board).values(version=99)))
     with pytest.raises(ConfigurationError, match="newer bridge, as version 99"):
         Board(path)
+    assert not opened_beside(path)
+
+
+def test_a_connection_in_use_when_the_board_is_closed_is_closed_after_its_use(path: Path) -> None:
+    board = Board(path)
+
+    def close_and_look(_: object) -> bool:
+        board.close()
+        return bool(opened_beside(path))
+
+    assert board.database.read(close_and_look)
+    assert not opened_beside(path)
+
+
+def opened_beside(path: Path) -> list[Path]:
+    """The files in the same folder that this process has open."""
     opened = [it.readlink() for it in Path("/proc/self/fd").iterdir() if it.is_symlink()]
-    assert not [it for it in opened if it.parent == path.parent]
+    return [it for it in opened if it.parent == path.parent]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, make_url, select
@@ -40,6 +41,7 @@ class Database:
         """
         self._url = _url_of(url)
         self._opened: dict[int, _Opened] = {}
+        self._opening: dict[int, Lock] = {}
         self._engine()
 
     def __str__(self) -> str:
@@ -69,7 +71,7 @@ class Database:
         """Close this process's connections; the next use opens new ones."""
         opened = self._opened.pop(os.getpid(), None)
         if opened is not None:
-            opened.engine.dispose()
+            _retire(opened.engine)
 
     def _engine(self) -> Engine:
         return self._current().engine
@@ -77,19 +79,21 @@ class Database:
     def _current(self) -> _Opened:
         # What was opened before a fork must not even be closed by the child (SQLite: How To
         # Corrupt An SQLite Database File, section 2.6): the parent's stays where it is.
-        opened = self._opened.get(os.getpid())
-        if opened is not None and opened.file == _file_of(self._url):
+        process = os.getpid()
+        if (opened := self._opened.get(process)) and self._is_current(opened):
             return opened
         # There is none yet, or somebody has deleted the file, and we would go on in its ghost.
-        with failures(self._url):
-            engine = _open(self._url)
-            with engine.begin() as connection:
-                has_index = can_search(connection)
-        current = _Opened(engine, _file_of(self._url), has_index)
-        self._opened[os.getpid()] = current
-        if opened is not None:
-            opened.engine.dispose()
-        return current
+        # A lock of this process's own: a fork copies the others as they are, held or not.
+        with self._opening.setdefault(process, Lock()), failures(self._url):
+            if (opened := self._opened.get(process)) and self._is_current(opened):
+                return opened
+            self._opened[process] = current = _open(self._url)
+            if opened is not None:
+                _retire(opened.engine)
+            return current
+
+    def _is_current(self, opened: _Opened) -> bool:
+        return opened.file == _file_of(self._url)
 
 
 def _url_of(url: str | Path) -> URL:
@@ -122,7 +126,7 @@ def _file_of(url: URL) -> tuple[int, int] | None:
     return None
 
 
-def _open(url: URL) -> Engine:
+def _open(url: URL) -> _Opened:
     try:
         engine = create_engine(url, pool_pre_ping=not _is_sqlite(url))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -132,10 +136,18 @@ def _open(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     try:
         bring_up_to_date(engine)
+        with engine.begin() as connection:
+            has_index = can_search(connection)
     except BaseException:
         engine.dispose()
         raise
-    return engine
+    return _Opened(engine, _file_of(url), has_index)
+
+
+def _retire(engine: Engine) -> None:
+    """Close its connections: the idle ones now, those in use when they are given back."""
+    event.listen(engine, "checkin", lambda _, record: record.invalidate())
+    engine.dispose()
 
 
 def _prepare_sqlite(connection: object, _record: object) -> None:

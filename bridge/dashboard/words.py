@@ -44,7 +44,7 @@ REASONS: Mapping[str, str] = {
     FailureReason.PREEMPTED: "Slurm gave its place to another job",
     FailureReason.NODE_FAILURE: "A node failed under it",
     FailureReason.BOOT_FAILURE: "A node did not boot for it",
-    FailureReason.REFUSED: "Slurm did not take it",
+    FailureReason.REFUSED: "It was refused, and has not run",
     FailureReason.DEPENDENCY: "A job that it waited for did not end as it should",
     FailureReason.IMAGE_PULL: "Its container image could not be fetched",
     FailureReason.NO_IMAGE: "Its container image is not there, or cannot be read",

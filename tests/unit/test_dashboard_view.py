@@ -91,7 +91,10 @@ def test_a_failed_job_says_why_and_what_may_be_done() -> None:
     assert status.detail == ""
     assert status.advice == "Ask for a longer time limit, or save what it has before the limit."
     status = job_status(board_job(Story(begun(), refused(words="Invalid qos"))), at(3))
-    assert (status.title, status.detail) == ("Slurm did not take it", "Invalid qos")
+    assert (status.title, status.detail) == (
+        "It was refused, and has not run",
+        "Invalid qos",
+    )
 
 
 def test_a_rejected_message_is_a_job_that_the_site_did_not_take() -> None:

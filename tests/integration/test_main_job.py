@@ -53,19 +53,6 @@ def test_parameters_reach_the_container_as_yaml(site_bridge: SiteBridge) -> None
     assert site_bridge.as_user("cat", logs.stdout) == "rate: 0.5\nn:\n- 1\n- 2\n"
 
 
-def test_a_job_whose_image_is_not_there_fails_and_says_so(
-    site_bridge: SiteBridge, testbed: Testbed
-) -> None:
-    job_id = site_bridge.run("true", image=f"{testbed.images}/forgotten.sif")
-    assert "exited" not in site_bridge.told(job_id)
-    data = site_bridge.last(job_id).data
-    assert (data.event, data.reason, data.exit_code) == ("failed", "no-image", None)
-    assert data.logs is not None
-    assert f"there is no image {testbed.images}/forgotten.sif" in site_bridge.as_user(
-        "cat", data.logs.stderr
-    )
-
-
 def test_a_container_that_exits_with_7_fails_with_7(site_bridge: SiteBridge) -> None:
     job_id = site_bridge.run("sh", "-c", "exit 7")
     assert site_bridge.told(job_id)[-2:] == ["exited", "failed"]
@@ -94,12 +81,13 @@ def test_a_job_over_its_time_limit_fails_with_timeout(site_bridge: SiteBridge) -
 def test_an_image_that_does_not_exist_gives_one_clear_failure(
     site_bridge: SiteBridge, testbed: Testbed
 ) -> None:
-    job_id = site_bridge.run("true", image=f"{testbed.images}/missing.sif")
-    assert site_bridge.told(job_id)[-1] == "failed"
+    image = f"{testbed.images}/missing.sif"
+    job_id = site_bridge.run("true", image=image)
+    assert "exited" not in site_bridge.told(job_id)
     data = site_bridge.last(job_id).data
-    assert data.reason == "exit-code"
+    assert (data.event, data.reason, data.exit_code) == ("failed", "no-image", None)
     assert data.logs is not None
-    assert "missing.sif" in site_bridge.as_user("cat", data.logs.stderr)
+    assert f"there is no image {image}" in site_bridge.as_user("cat", data.logs.stderr)
 
 
 def test_slurms_refusal_fails_the_job_in_slurms_words(site_bridge: SiteBridge) -> None:

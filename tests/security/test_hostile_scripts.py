@@ -385,11 +385,9 @@ def holds(spec: JobSpec, of: SiteSettings) -> bool:
         script = rendered(spec, site_settings)
         if script is None:
             return False
-        for source in (it.source for it in spec.mounts):
-            Path(source).mkdir(parents=True, exist_ok=True)
-        if spec.image.startswith("/") and not Path(spec.image).exists():
-            Path(spec.image).parent.mkdir(parents=True, exist_ok=True)
-            Path(spec.image).touch()
+        for path in (spec.image, *(it.source for it in spec.mounts)):
+            if path.startswith("/"):
+                Path(path).mkdir(parents=True, exist_ok=True)
         given_options = [sbatch_words(line) for line in directives(script)]
         assert all(len(words) == 1 for words in given_options)
         options = [words[0].removeprefix("--").partition("=") for words in given_options]

@@ -1,6 +1,8 @@
 """`hpc-bridge check`: is this site's YAML right?"""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Look also whether all that it names is there and can be used.",
 )
-def check(site_file: Path, *, live: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def check(site_file: Path, *, live: bool, as_json: bool) -> None:
     """Check a site's YAML: every mistake, with its line and field.
 
     With --live, also walk the way of a job: broker, journal, login, folders, runtime, images,
@@ -39,20 +42,27 @@ def check(site_file: Path, *, live: bool) -> None:
         "account": defaults.account,
         "constraint": defaults.constraint,
     }
-    click.echo(f"{site_file} is right.")
-    click.echo(f"  site        {site.name}")
-    click.echo(f"  broker      {settings.broker.host}:{settings.broker.port}")
-    click.echo(f"  runtime     {site.containers.runtime}")
-    click.echo(f"  work root   {site.work_root}")
-    click.echo(f"  journal     {settings.journal.path}")
-    if site.profiles:
-        click.echo(f"  profiles    {', '.join(it.name for it in site.profiles)}")
-    click.echo(f"  defaults    {', '.join(f'{k} {v}' for k, v in chosen.items() if v) or 'Slurm'}")
-    if live and not _is_ready(settings):
+    facts = {
+        "site": site.name,
+        "broker": f"{settings.broker.host}:{settings.broker.port}",
+        "runtime": str(site.containers.runtime),
+        "work root": site.work_root,
+        "journal": settings.journal.path,
+        "profiles": ", ".join(it.name for it in site.profiles),
+        "defaults": ", ".join(f"{k} {v}" for k, v in chosen.items() if v) or "Slurm",
+    }
+    if as_json:
+        click.echo(json.dumps({name.replace(" ", "_"): value for name, value in facts.items()}))
+    else:
+        click.echo(f"{site_file} is right.")
+        for name, value in facts.items():
+            if value:
+                click.echo(f"  {name:<12}{value}")
+    if live and not _is_ready(settings, as_json=as_json):
         raise SystemExit(exits.NOT_READY)
 
 
-def _is_ready(settings: "SiteSettings") -> bool:
+def _is_ready(settings: "SiteSettings", *, as_json: bool) -> bool:
     """Print what a look at the site finds; whether nothing of it is wrong."""
     from bridge.cli.logs import configure_logging
     from bridge.core.finding import Grade
@@ -62,9 +72,12 @@ def _is_ready(settings: "SiteSettings") -> bool:
     configure_logging(as_json=False, level="critical")
     is_ready = True
     for found in look(settings):
+        is_ready = is_ready and found.grade is not Grade.WRONG
+        if as_json:
+            click.echo(json.dumps(asdict(found)))
+            continue
         colour = {Grade.OK: "green", Grade.WRONG: "red"}.get(found.grade, "yellow")
         remedy = f"; remedy: {found.remedy}" if found.remedy else ""
         words = " ".join(f"{found.subject}: {found.words}{remedy}".split())
         click.echo(f"{click.style(f'{found.grade:<8}', fg=colour)}{words}")
-        is_ready = is_ready and found.grade is not Grade.WRONG
     return is_ready

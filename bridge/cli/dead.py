@@ -1,5 +1,6 @@
 """`hpc-bridge dead`: the messages that a site has refused."""
 
+import base64
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -56,15 +57,24 @@ def list_letters(site: str, broker_url: str | None, *, as_json: bool) -> None:
 @click.argument("number", metavar="NUMBER")
 @broker_option
 @click.option("--body", is_flag=True, help="Print the message alone, byte for byte.")
-def show(site: str, number: str, broker_url: str | None, *, body: bool) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object, with the message in Base64."
+)
+def show(site: str, number: str, broker_url: str | None, *, body: bool, as_json: bool) -> None:
     """Show a refused message and what is wrong with it.
 
     To send a corrected one: `dead show SITE NUMBER --body > job.json`, change it, `submit`.
     """
+    if body and as_json:
+        raise click.UsageError("Either --body or --json is wanted.")
     with _opened(site, broker_url) as (letters, name):
         letter = _chosen(list(letters.letters(_MOST)), [number])[0]
     if body:
         sys.stdout.buffer.write(letter.body)
+        return
+    if as_json:
+        data = base64.b64encode(letter.body).decode()
+        click.echo(json.dumps({**_described(letter, name), "data": data}))
         return
     click.echo(json.dumps(_described(letter, name), indent=2))
     click.echo(_shown(letter.body))
@@ -75,18 +85,21 @@ def show(site: str, number: str, broker_url: str | None, *, body: bool) -> None:
 @_number_argument
 @broker_option
 @click.option("--all", "every", is_flag=True, help="All of them.")
-def replay(site: str, numbers: Sequence[str], broker_url: str | None, *, every: bool) -> None:
+@_json_option
+def replay(
+    site: str, numbers: Sequence[str], broker_url: str | None, *, every: bool, as_json: bool
+) -> None:
     """Send refused messages once more, as they are: after the site's rules have changed.
 
     Each leaves this queue when the broker has confirmed that the site's queue has it.
     """
     if every == bool(numbers):
         raise click.UsageError("Give the numbers of messages, or --all.")
-    with _opened(site, broker_url) as (letters, _):
+    with _opened(site, broker_url) as (letters, name):
         found = list(letters.letters(_MOST))
         for letter in found if every else _chosen(found, numbers):
             letters.replay(letter)
-            click.echo(letter.number)
+            click.echo(json.dumps(_described(letter, name)) if as_json else letter.number)
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """`hpc-bridge logs`: what a job writes."""
 
+import base64
+import json
 import sys
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import click
@@ -22,6 +25,12 @@ from bridge.cli.options import broker_and_site, broker_option, patience_option
     help="Only this one; without, stdout goes to standard output and stderr to standard error.",
 )
 @click.option("--start", type=click.IntRange(min=0), default=0, help="From this byte on.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object a line: stream, start, and data in Base64.",
+)
 def logs(
     *,
     site: str,
@@ -31,6 +40,7 @@ def logs(
     stream: str | None,
     start: int,
     follow: bool,
+    as_json: bool,
 ) -> None:
     """Show what a job has written, byte for byte.
 
@@ -47,22 +57,30 @@ def logs(
         broker, name = broker_and_site(site, broker_url)
         name = name or site
         wanted = STREAMS if stream is None else (stream,)
+        write = _tell if as_json else partial(_write, only=stream)
         if not follow:
             with Asker(broker, patience=patience) as asker:
                 for it in wanted:
-                    _write(it, asker.logs(name, str(job), it, start=start).data, stream)
+                    found = asker.logs(name, str(job), it, start=start)
+                    write(it, found.start, found.data)
             return
         begin = dict.fromkeys(STREAMS, start)
         with LogFollower(broker, name, str(job), start=begin, patience=patience) as follower:
             try:
                 for chunk in follower.chunks():
                     if chunk.stream in wanted:
-                        _write(chunk.stream, chunk.data, stream)
+                        write(chunk.stream, chunk.start, chunk.data)
             except KeyboardInterrupt:
                 sys.exit(exits.OK)
 
 
-def _write(source: str, data: bytes, only: str | None) -> None:
+def _tell(source: str, start: int, data: bytes) -> None:
+    told = {"stream": source, "start": start, "data": base64.b64encode(data).decode()}
+    click.echo(json.dumps(told))
+
+
+def _write(source: str, start: int, data: bytes, *, only: str | None) -> None:
+    del start  # the bytes alone are written
     target = sys.stderr if source == "stderr" and only is None else sys.stdout
     target.buffer.write(data)
     target.buffer.flush()

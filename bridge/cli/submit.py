@@ -1,5 +1,6 @@
 """`hpc-bridge submit`: send a job to a site."""
 
+import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from bridge.cli.options import broker_and_site, broker_option, patience_option
 @broker_option
 @patience_option
 @click.option("--watch", "follow", is_flag=True, help="Follow the job's events up to its end.")
-@click.option("--json", "as_json", is_flag=True, help="With --watch: one JSON event a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option(
     "--unchecked", is_flag=True, help="Send the file as it is; the site says what is wrong with it."
 )
@@ -33,14 +34,14 @@ def submit(
     """Send the job in JOB.json (`-` for standard input) to a site.
 
     SITE is a site's YAML, or a site's name with --broker. A job without a `job_id` gets a fresh
-    one. Prints the job's id as soon as the broker has the job safely.
+    one. Prints the job's id as soon as the broker has the job safely; with --watch and --json, its
+    events on standard output and its id on standard error.
     """
     from bridge.cli.documents import id_to_follow, read_file
     from bridge.cli.logs import configure_logging
     from bridge.cli.watch import show_until_over
     from bridge.client import Follower, Submitter
-    from bridge.client.completion import complete
-    from bridge.wire.request import read_job
+    from bridge.client.completion import checked, complete
 
     configure_logging(as_json=False, level="warning")
     with exits.user_errors():
@@ -48,13 +49,14 @@ def submit(
         name = name or site
         body, job_id = complete(read_file(job_file))
         if not unchecked:
-            job_id = read_job(body, site=name).job_id
+            job_id = checked(body, name)
         elif follow:
             job_id = id_to_follow(job_id)
         with Submitter(broker, patience=patience) as submitter:
             if not follow:
                 submitter.submit(name, body, job_id=job_id)
-                click.echo(job_id)
+                told = {"site": name, "job_id": job_id}
+                click.echo(json.dumps(told) if as_json else job_id)
                 return
             with Follower(broker, site=name) as follower:
                 follower.wait_until_listening(patience)

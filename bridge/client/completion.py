@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bridge.client.job import Job
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.wire.json_text import read_json
-from bridge.wire.request import read_job
+from bridge.wire.request import read_message
 
 AnyJob = Job | Mapping[str, object] | bytes
 """A job message (docs/messages.md): built in Python, as data, or as JSON text."""
@@ -34,7 +34,7 @@ def complete(job: AnyJob) -> tuple[bytes, str]:
 
 def checked(body: bytes, site: str) -> str:
     """The id of a job that is right in form. Raises InvalidRequestError with every problem."""
-    return read_job(body, site=site).job_id
+    return str(read_message(body, site=site).job_id)
 
 
 def _encoded(job: Mapping[str, object]) -> bytes:

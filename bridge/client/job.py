@@ -15,7 +15,7 @@ from bridge.wire.job_message import (
     ResourcesMessage,
     RetryMessage,
 )
-from bridge.wire.request import job_problems, read_job
+from bridge.wire.request import job_problems, read_message
 
 Checkpoint = CheckpointMessage
 Dependency = DependencyMessage
@@ -43,7 +43,7 @@ class Job(JobMessage):
             job = handler(data)
         except ValidationError as error:
             raise InvalidRequestError(*job_problems(error)) from None
-        read_job(job.to_bytes(), site=job.site or "")
+        read_message(job.to_bytes(), site=job.site or "")
         return job
 
     @property

@@ -7,7 +7,10 @@ from bridge.client.board import BoardPoint
 
 _FEW = 100
 """Points: so few are marked one by one."""
-_COLOURS = ("#2563eb", "#c2410c", "#0f766e", "#9333ea", "#a16207", "#be123c")
+_COLOURS = (
+    *("#2563eb", "#c2410c", "#0f766e", "#9333ea", "#a16207", "#be123c"),
+    *("#0284c7", "#4d7c0f", "#db2777", "#64748b", "#7c2d12", "#0d9488"),
+)
 
 
 def last_run(points: Sequence[BoardPoint]) -> tuple[BoardPoint, ...]:

@@ -14,7 +14,7 @@ from bridge.core.user_state import UserState
 from bridge.dashboard.examples import Example
 from bridge.dashboard.view import folder_of
 from bridge.wire.limits import SiteLimits
-from bridge.wire.request import read_job
+from bridge.wire.request import read_message
 
 HEARING_LASTS = timedelta(seconds=20)
 """After so long without a word of whoever keeps the board, nobody hears the bridges any more."""
@@ -57,7 +57,7 @@ class Desk:
     def problems(self, job: Mapping[str, Any], job_id: str) -> tuple[Problem, ...]:
         """What is wrong with a job wherever it is sent. Raises nothing."""
         try:
-            read_job(_message(job, job_id), site="")
+            read_message(_message(job, job_id), site="")
         except InvalidRequestError as error:
             return error.problems
         return ()

@@ -9,7 +9,7 @@ from bridge.core.failure import FailureReason
 from bridge.core.lifecycle import EventKind
 from bridge.core.pending import in_words
 from bridge.dashboard import words
-from bridge.dashboard.view import length, signal_text
+from bridge.dashboard.view import exit_code_text, length, signal_text
 from bridge.wire.event import CloudEvent, EventData
 
 
@@ -62,7 +62,7 @@ def _event_title(data: EventData) -> str:
     if data.event is EventKind.STARTED and data.nodes:
         return f"Started on {data.nodes}"
     if data.event is EventKind.EXITED and data.exit_code is not None:
-        return f"The container ended with exit code {data.exit_code}"
+        return f"The container ended with exit code {exit_code_text(data.exit_code)}"
     return words.EVENTS.get(data.event, str(data.event).capitalize())
 
 
@@ -84,7 +84,7 @@ def _outcome(attempt: BoardAttempt) -> str:
     if attempt.reason:
         why = words.REASONS.get(attempt.reason, attempt.reason)
         if attempt.reason == FailureReason.EXIT_CODE and attempt.exit_code is not None:
-            return f"{why}, exit code {attempt.exit_code}"
+            return f"{why}, exit code {exit_code_text(attempt.exit_code)}"
         if attempt.reason == FailureReason.SIGNAL and attempt.signal is not None:
             return f"{why}, {signal_text(attempt.signal)}"
         return why

@@ -1,6 +1,7 @@
 """From what the board knows to what pages show: pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from signal import Signals
@@ -12,6 +13,7 @@ from bridge.core.user_state import OVER, UserState
 from bridge.dashboard import words
 
 _SHORT_ID = 8
+_SIGNALS_FROM = 128
 _SAID_BY_THE_REASON = frozenset(detail for _, detail in BY_STATE.values())
 _SLURM_WAITS = "Slurm has not said yet why it waits"
 
@@ -95,7 +97,7 @@ def facts_of(job: BoardJob) -> list[tuple[str, str]]:
         ("Image", job.image),
         ("Slurm job", job.slurm_id),
         ("Nodes", job.nodes),
-        ("Exit code", None if job.exit_code is None else str(job.exit_code)),
+        ("Exit code", None if job.exit_code is None else exit_code_text(job.exit_code)),
         ("Signal", None if job.signal is None else signal_text(job.signal)),
         *((key, value) for key, value in sorted(job.labels.items())),
         ("Job id", job.job_id),
@@ -110,6 +112,18 @@ def _logs(job: BoardJob) -> str | None:
         return None
     output, errors = (it.rpartition("/")[2] for it in (job.stdout, job.stderr))
     return f"{output} and {errors} in the folder"
+
+
+def exit_code_text(code: int) -> str:
+    """An exit code; where shells mean a signal by it, with that: `137 (128 + 9, SIGKILL)`.
+
+    Source: bash(1), EXIT STATUS.
+    """
+    with suppress(ValueError):
+        if code > _SIGNALS_FROM:
+            ended_by = Signals(code - _SIGNALS_FROM)
+            return f"{code} ({_SIGNALS_FROM} + {ended_by.value}, {ended_by.name})"
+    return str(code)
 
 
 def signal_text(number: int) -> str:

@@ -44,6 +44,11 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
 
     Raises InvalidRequestError with every reason at once, and the job's id where it is readable.
     """
+    return _spec(read_message(body, site=site))
+
+
+def read_message(body: bytes, *, site: str) -> JobMessage:
+    """The message, in which nothing is wrong: for who sends it. Raises as `read_job`."""
     data = read_json(body)
     job_id = _readable_id(data)
     try:
@@ -61,7 +66,7 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
     )
     if problems:
         raise InvalidRequestError(*problems, job_id=job_id)
-    return _spec(message)
+    return message
 
 
 def job_problems(error: ValidationError) -> tuple[Problem, ...]:

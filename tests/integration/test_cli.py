@@ -1,5 +1,6 @@
 """The command `hpc-bridge` of the built wheel, as the ordinary user at the real site."""
 
+import base64
 import json
 import signal
 import subprocess
@@ -119,7 +120,9 @@ def test_watch_of_everything_ends_with_ctrl_c(site_bridge: SiteBridge) -> None:
 def test_cancel_ends_a_running_job(site_bridge: SiteBridge) -> None:
     job_id = site_bridge.submit(site_bridge.job("sleep", "100"))
     site_bridge.wait_for(job_id, {"started"})
-    assert hpc_bridge(site_bridge, "cancel", site_bridge.site_file, job_id).returncode == 0
+    done = hpc_bridge(site_bridge, "cancel", site_bridge.site_file, job_id, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {"site": site_bridge.name, "job_id": job_id}
     site_bridge.wait_for(job_id, {"cancelled"})
 
 
@@ -192,6 +195,8 @@ def test_a_refused_message_is_shown_and_sent_once_more_and_never_lost(
     number = str(letter["number"])[:6]
     done = hpc_bridge(site_bridge, "dead", "show", site_bridge.site_file, number, "--body")
     assert done.stdout.encode() == body
+    done = hpc_bridge(site_bridge, "dead", "show", site_bridge.site_file, number, "--json")
+    assert base64.b64decode(json.loads(done.stdout)["data"]) == body
     done = hpc_bridge(site_bridge, "dead", "replay", site_bridge.site_file, number)
     assert (done.returncode, done.stdout.split()) == (0, [letter["number"]])
     # The site still does not take it, and says so again.
@@ -211,3 +216,7 @@ def test_jobs_sites_and_logs_are_shown_to_people(site_bridge: SiteBridge) -> Non
     for follow in ([], ["-f"]):
         done = hpc_bridge(site_bridge, "logs", site_bridge.site_file, job_id, *follow)
         assert (done.returncode, done.stdout) == (0, "hello\n")
+        words = ("logs", site_bridge.site_file, job_id, "--stream", "stdout", "--json", *follow)
+        told = [json.loads(it) for it in hpc_bridge(site_bridge, *words).stdout.splitlines()]
+        assert b"".join(base64.b64decode(it["data"]) for it in told) == b"hello\n"
+        assert {it["stream"] for it in told} == {"stdout"}

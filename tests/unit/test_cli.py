@@ -175,6 +175,13 @@ def test_check_says_that_a_good_file_is_right(folder: Path, closed_port: int) ->
     assert "s3cret" not in result.output
 
 
+def test_check_is_json_for_programs(folder: Path, closed_port: int) -> None:
+    result = hpc_bridge("check", folder / "site.yaml", "--json")
+    told = json.loads(result.stdout)
+    assert (told["site"], told["broker"]) == ("here", f"127.0.0.1:{closed_port}")
+    assert told["defaults"] == "partition cpu"
+
+
 @pytest.mark.parametrize(
     ("what", "title", "field"),
     [

@@ -19,6 +19,7 @@ from bridge.dashboard.happenings import attempt_cells, happenings
 from bridge.dashboard.output import last_lines
 from bridge.dashboard.query import JobsQuery, pages_of
 from bridge.dashboard.view import (
+    exit_code_text,
     facts_of,
     folder_of,
     job_row,
@@ -139,6 +140,11 @@ def test_a_run_says_its_exit_code_or_its_signal() -> None:
         "The program ended with an error, exit code 3",
         "A signal ended the program, 9 (SIGKILL)",
     ]
+
+
+def test_an_exit_code_by_which_shells_mean_a_signal_says_so() -> None:
+    said = [exit_code_text(it) for it in (0, 1, 128, 137, 255)]
+    assert said == ["0", "1", "128", "137 (128 + 9, SIGKILL)", "255"]
 
 
 def test_a_signal_without_a_name_is_its_number() -> None:

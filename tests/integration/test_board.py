@@ -1,24 +1,32 @@
 """The board over the testbed's RabbitMQ: filled from the stream of events, whatever happens."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from rabbitmq_management import Management, own_namespace, until
-from testbed import Testbed
+from testbed import CHECKOUT, Testbed
 from unit.board_events import publish, told
-from unit.builders import running, seen
+from unit.builders import running, seen, site
 
 from bridge.adapters.rabbitmq import (
     Begin,
     HistoryReader,
+    Publisher,
+    RabbitReturnChannel,
     declare_topology,
 )
+from bridge.client import Bridge
 from bridge.client.board import Board, BoardKeeper, UserState
 from bridge.core.settings import BrokerSettings
+from bridge.ports import Passing
 from bridge.wire.event import CloudEvent
+from bridge.wire.limits import digest_of, limits_of
+from bridge.wire.presence import Presence, presence_body
 
 SITE = "testbed"
 SOON = timedelta(seconds=60)
@@ -136,3 +144,52 @@ def test_a_history_that_somebody_made_otherwise_is_read_as_it_is(settings: Broke
     with HistoryReader(replace(settings, history_mib=10)) as history:
         assert len(read(history, 4)) == 4
         assert history.problems == ()
+
+
+def documented_permissions(user: str, namespace: str) -> dict[str, str]:
+    """What docs/broker.md gives this user, in a namespace of ours."""
+    lines = (CHECKOUT / "docs" / "broker.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (it for it in lines if it.startswith(f"| {user} | `^"))
+    patterns = re.findall("`(.*?)`", row.replace(r"\|", "|"))
+    return {
+        name: pattern.replace("hpc-bridge", re.escape(namespace))
+        for name, pattern in zip(("configure", "write", "read"), patterns, strict=True)
+    }
+
+
+def test_a_front_end_submits_and_keeps_a_board_with_the_documented_permissions(
+    settings: BrokerSettings, management: Management, tmp_path: Path
+) -> None:
+    name, password = f"test-{token_hex(4)}", token_hex(16)
+    theirs = replace(settings, user=name, password=password)
+    limits = limits_of(site())
+    said = Presence(
+        site=SITE,
+        at=datetime.now(UTC),
+        valid_seconds=60,
+        bridge_version="1.2.3",
+        running_since=datetime.now(UTC),
+        limits_digest=digest_of(limits),
+        waiting=0,
+        live=1,
+        is_reached=True,
+        answered_seconds_ago=None,
+    )
+    presence = Passing(routing_key=f"{SITE}.presence", body=presence_body(said))
+    publish(settings, jobs(1, 3))
+    with (
+        management.user(
+            name, password, **documented_permissions("a front end", settings.namespace)
+        ),
+        Board(tmp_path / "board.sqlite") as board,
+        BoardKeeper(theirs, board, keep=FOR_EVER) as keeper,
+        Bridge(theirs) as front_end,
+        Publisher(settings) as publisher,
+    ):
+        assert until(lambda: board.counts()[UserState.COMPLETE] == 3, within=SOON)
+        assert until(lambda: board.heard_until() is not None, within=SOON)
+        assert publisher.wait_until_connected(SOON)
+        RabbitReturnChannel(settings, publisher).tell_presence(presence)
+        assert until(lambda: any(it.presence == said for it in board.sites()), within=SOON)
+        assert front_end.submit(SITE, {"name": "a", "image": "b", "command": ["c"]})
+        assert keeper.is_keeping

@@ -86,6 +86,11 @@ def _directive(text: str) -> str:
     name = text[2:].partition("=")[0]
     if name in WRITTEN_BY_US:
         raise ValueError(f"--{name} is written by the bridge itself")
+    if name in ELSEWHERE:
+        raise ValueError(
+            f"--{name} sends jobs where nobody looks for them; for another cluster, name its "
+            "slurm.conf in scheduler.environment"
+        )
     return text
 
 
@@ -98,6 +103,9 @@ WRITTEN_BY_US = frozenset(
     }
 )  # fmt: skip
 """Options that a site may not add as a directive: they have a place, or a value, of their own."""
+
+ELSEWHERE = frozenset({"clusters", "cluster-constraint"})
+"""Options by which Slurm runs a job on another cluster: squeue and sacct tell of their own."""
 
 Duration = Annotated[
     timedelta,

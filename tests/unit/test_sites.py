@@ -475,6 +475,11 @@ def test_an_empty_variable_is_no_password(folder: Path) -> None:
         ),
         (
             "12:00:00\n",
+            "12:00:00\ndirectives: [--clusters=east]\n",
+            "site.yaml:17: directives.0: --clusters sends jobs where nobody looks for them",
+        ),
+        (
+            "12:00:00\n",
             '12:00:00\ndirectives: ["--a\\nrm -rf x"]\n',
             "site.yaml:17: directives.0: control characters",
         ),

@@ -229,9 +229,7 @@ class Asker:
     @contextmanager
     def _asked(self, routing_key: str, question: Question) -> Iterator[list[Answer]]:
         """Where the answers arrive to a question that was sent."""
-        if not self._listener.wait_until_listening(self._patience):
-            why = "; ".join(self._listener.problems) or "no answer in time"
-            raise UnavailableError(f"not connected to the broker: {why}")
+        self._listener.listen_within(self._patience)
         number = uuid4().hex
         answers: list[Answer] = []
         with self._changed:

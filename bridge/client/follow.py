@@ -7,7 +7,7 @@ from typing import Self
 import structlog
 
 from bridge.adapters.rabbitmq import Listener
-from bridge.core.errors import InvalidRequestError, UnavailableError
+from bridge.core.errors import InvalidRequestError
 from bridge.core.lifecycle import EventKind
 from bridge.core.settings import BrokerSettings
 from bridge.wire.event import CloudEvent, decode
@@ -39,9 +39,7 @@ class Follower:
 
     def wait_until_listening(self, patience: timedelta = timedelta(seconds=10)) -> None:
         """Return when no further event can be missed. Raises UnavailableError."""
-        if not self._listener.wait_until_listening(patience):
-            why = "; ".join(self._listener.problems) or "no answer in time"
-            raise UnavailableError(f"not connected to the broker: {why}")
+        self._listener.listen_within(patience)
 
     def events(self, *, quiet: timedelta | None = None) -> Iterator[CloudEvent]:
         """Event by event, until none came for the time `quiet`; for ever without it."""

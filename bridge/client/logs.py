@@ -98,9 +98,7 @@ class LogFollower:
     def _begin(self) -> Mapping[OutputStream, int]:
         """Ask the bridge to tell what comes; from which bytes on it does."""
         # The queue is there before the bridge begins to tell, so that nothing falls in between.
-        if not self._listener.wait_until_listening(self._patience):
-            why = "; ".join(self._listener.problems) or "no answer in time"
-            raise UnavailableError(f"not connected to the broker: {why}")
+        self._listener.listen_within(self._patience)
         told = self._asker.follow(self._site, self._job_id, lease=_LEASE)
         self._asked_at = time.monotonic()
         return {"stdout": told.stdout, "stderr": told.stderr}

@@ -33,10 +33,11 @@ class Watching(Iterator[CloudEvent]):
         self._quiet = quiet
         self._history = HistoryReader(broker, begin=Begin.NEXT if since is None else since)
         self._history.start()
-        if not self._history.wait_until_reading(patience):
-            why = "; ".join(self._history.problems) or "no answer in time"
+        try:
+            self._history.listen_within(patience)
+        except UnavailableError:
             self.close()
-            raise UnavailableError(f"not connected to the broker: {why}")
+            raise
         events = (it for it in self._told() if site is None or it.data.site == site)
         self._events = events if job_id is None else of_job(events, job_id)
 

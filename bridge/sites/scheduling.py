@@ -95,7 +95,7 @@ class SchedulerSection(Section):
     queries_per_minute: Count = Field(
         default=30,
         description="how many squeue and sacct there are at most in any minute, whatever happens; "
-        "a look at all jobs takes one or two",
+        "a look at all jobs takes one or two, and a cancel of however many takes one",
     )
     submissions_per_minute: Count | None = Field(
         default=None, description="how many sbatch and scancel there are at most in any minute"

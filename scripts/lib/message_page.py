@@ -185,7 +185,9 @@ which `at_once` may run at the same time. How many tasks there may be, the site 
 - A task that somebody cancels in Slurm itself (`scancel 4711_3`) while it waits is forgotten there:
   neither squeue nor sacct knows it any more (seen with Slurm 22.05). It is `cancelled` where
   accounting works, has nothing of it, and squeue still lists others of its array. Else nobody can
-  tell it from a task that Slurm has lost: it ends as one, with the reason `lost`.
+  tell it from a task that Slurm has lost: it ends as one, with the reason `lost`. With any filter
+  beside the id of one task, such as `--name` or `--user`, `scancel` cancels all tasks of the array
+  that wait (seen with 22.05).
 - `depends_on` of a sweep holds all of it; a job that depends on a sweep waits for all its tasks."""
 
 CANCEL = """\

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Self
 
 import pytest
+from broker_messages import SITE, acks, events, job_message, send_jobs, take_all
 from rabbitmq_management import Management, own_namespace, until
 from structlog.testing import capture_logs
 from tcp_proxy import TcpProxy
@@ -18,16 +19,12 @@ from bridge.adapters.rabbitmq import (
     Confirmation,
     Consumer,
     Listener,
-    Outgoing,
     Publisher,
     RabbitEventSink,
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
-from bridge.ports import Delivery, Settlement
-from bridge.wire.event import Message
 
-SITE = "vaughan"
 SOON = timedelta(seconds=30)
 AFTER_AN_OUTAGE = timedelta(seconds=90)
 QUIET = timedelta(seconds=3)
@@ -63,45 +60,6 @@ def broker_is_back(testbed: Testbed) -> Iterator[None]:
 
 def through(proxy: TcpProxy, settings: BrokerSettings) -> BrokerSettings:
     return replace(settings, port=proxy.port, heartbeat=timedelta(seconds=1))
-
-
-def events(count: int) -> list[Message]:
-    return [
-        Message(
-            event_id=f"job-{number}/1",
-            routing_key=f"{SITE}.started",
-            body=b'{"number": %d, "padding": "%s"}' % (number, b"x" * 700),
-        )
-        for number in range(count)
-    ]
-
-
-def job_message(settings: BrokerSettings, number: int) -> Outgoing:
-    return Outgoing(
-        exchange=settings.jobs_exchange,
-        routing_key=SITE,
-        body=b"job %d" % number,
-        message_id=f"job-{number}",
-        content_type="application/json",
-    )
-
-
-def send_jobs(settings: BrokerSettings, count: int) -> None:
-    with Publisher(settings) as publisher:
-        answers = publisher.send([job_message(settings, it) for it in range(count)])
-    assert set(answers) == {Confirmation.CONFIRMED}
-
-
-def take_all(consumer: Consumer, count: int) -> list[Delivery]:
-    """So many deliveries; pytest's time limit ends the wait for those that do not come."""
-    taken: list[Delivery] = []
-    while len(taken) < count:
-        taken += consumer.take(count - len(taken), timeout=SOON)
-    return taken
-
-
-def acks(deliveries: list[Delivery]) -> list[tuple[Delivery, Settlement]]:
-    return [(it, Settlement.ACK) for it in deliveries]
 
 
 def method_frame(method: int, arguments: bytes = b"") -> bytes:
@@ -227,7 +185,7 @@ def test_what_was_not_settled_comes_again_on_a_new_connection(
 ) -> None:
     with Consumer(settings, SITE) as consumer:
         assert consumer.wait_until_consuming(SOON)
-        send_jobs(settings, 3)
+        send_jobs(settings, range(3))
         first = take_all(consumer, 3)
         name = f"{settings.namespace} {SITE} consumer"
         assert until(lambda: management.close_connections(name))
@@ -247,7 +205,7 @@ def test_a_hold_outlasts_the_connection(settings: BrokerSettings, proxy: TcpProx
     with Consumer(through(proxy, settings), SITE) as consumer:
         assert consumer.wait_until_consuming(SOON)
         consumer.hold(paused=True)
-        send_jobs(settings, 1)
+        send_jobs(settings, range(1))
         before = proxy.accepted
         proxy.cut()
         proxy.mend()
@@ -352,7 +310,7 @@ def test_what_is_no_amqp_costs_the_connection_and_not_the_thread(
         proxy.forge(b"\x01\x00\x01\x00\x00\x00\x04rubbish that ends with no frame end")
         assert until(lambda: proxy.accepted > before)
         assert consumer.wait_until_consuming(SOON)
-        send_jobs(settings, 1)
+        send_jobs(settings, range(1))
         assert [it.body for it in take_all(consumer, 1)] == [b"job 0"]
 
 

@@ -105,7 +105,7 @@ def test_nothing_is_missed_and_nothing_comes_twice_when_the_connection_is_lost(
     name = f"{settings.namespace} history"
     events = jobs(1, 10)
     with HistoryReader(settings, begin=Begin.NEXT) as history:
-        assert history.wait_until_reading(SOON)
+        assert history.wait_until_listening(SOON)
         publish(settings, events[:20])
         heard = read(history, 15)
         assert until(lambda: management.close_connections(name))
@@ -124,7 +124,7 @@ def test_a_stream_that_was_deleted_and_made_anew_is_read_from_its_beginning(
         assert read(history, 40) == [it.id for it in old]
         management.delete_queue(settings.history_queue)
         assert until(lambda: management.queue(settings.history_queue))
-        assert history.wait_until_reading(SOON)
+        assert history.wait_until_listening(SOON)
         publish(settings, new)
         assert read(history, 12) == [it.id for it in new]
 

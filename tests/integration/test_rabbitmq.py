@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from broker_messages import SITE, acks, events, job_message, send_jobs, take_all
 from rabbitmq_management import Management, own_namespace, until
 from structlog.testing import capture_logs
 from tcp_proxy import TcpProxy
@@ -21,17 +22,15 @@ from bridge.adapters.rabbitmq import (
     Consumer,
     FrontEndConsumer,
     Listener,
-    Outgoing,
     Publisher,
     RabbitEventSink,
     declare_topology,
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
-from bridge.ports import Delivery, DeliverySource, Settlement
+from bridge.ports import Delivery, Settlement
 from bridge.wire.event import Message
 
-SITE = "vaughan"
 SOON = timedelta(seconds=20)
 QUIET = timedelta(seconds=2)
 NOTHING_COMES = timedelta(seconds=1.5)
@@ -48,47 +47,8 @@ def management(testbed: Testbed) -> Management:
     return Management(testbed.broker)
 
 
-def events(count: int) -> list[Message]:
-    return [
-        Message(
-            event_id=f"job-{number}/1",
-            routing_key=f"{SITE}.started",
-            body=b'{"number": %d, "padding": "%s"}' % (number, b"x" * 700),
-        )
-        for number in range(count)
-    ]
-
-
-def job_message(settings: BrokerSettings, number: int, *, site: str = SITE) -> Outgoing:
-    return Outgoing(
-        exchange=settings.jobs_exchange,
-        routing_key=site,
-        body=b"job %d" % number,
-        message_id=f"job-{number}",
-        content_type="application/json",
-    )
-
-
-def send_jobs(settings: BrokerSettings, numbers: Sequence[int]) -> None:
-    with Publisher(settings) as publisher:
-        answers = publisher.send([job_message(settings, it) for it in numbers])
-    assert set(answers) == {Confirmation.CONFIRMED}
-
-
-def take_all(consumer: DeliverySource, count: int) -> list[Delivery]:
-    """So many deliveries; pytest's time limit ends the wait for those that do not come."""
-    taken: list[Delivery] = []
-    while len(taken) < count:
-        taken += consumer.take(count - len(taken), timeout=SOON)
-    return taken
-
-
 def bodies(deliveries: Sequence[Delivery]) -> list[bytes]:
     return [it.body for it in deliveries]
-
-
-def acks(deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Settlement]]:
-    return [(it, Settlement.ACK) for it in deliveries]
 
 
 def test_two_thousand_events_are_confirmed_and_arrive_in_order(settings: BrokerSettings) -> None:
@@ -361,6 +321,8 @@ def test_what_is_missing_and_may_not_be_declared_is_reported(
 def test_a_front_end_needs_no_more_than_the_documented_permissions(
     settings: BrokerSettings, management: Management
 ) -> None:
+    # The front end may connect before the bridge's own connections have declared anything.
+    assert declare_topology(settings, SITE) == ()
     name, password = f"test-{token_hex(4)}", token_hex(16)
     theirs = replace(settings, user=name, password=password)
     own = rf"{settings.namespace}\.watch\..*"

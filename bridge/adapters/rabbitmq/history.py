@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Self
 
 import structlog
 
 from bridge.adapters.rabbitmq.bookmark import Begin, Bookmark, StreamPosition, StreamReplacedError
+from bridge.adapters.rabbitmq.listening import Listening
 from bridge.adapters.rabbitmq.reader import QueueReader, Subscription
 from bridge.adapters.rabbitmq.topology import history_topology
 from bridge.core.settings import BrokerSettings
@@ -20,11 +20,11 @@ _PREFETCH = 1_000
 """Credit for a stream, which is read in chunks."""
 
 
-class HistoryReader:
+class HistoryReader(Listening):
     """Events in the order in which the broker got them, over one connection after the other.
 
     Nothing is missed and nothing comes twice, but after a restart of whoever reads: then all that
-    came after the bookmark. One thread may use it.
+    came after the bookmark, and so does what was taken and not `done`. One thread may use it.
     """
 
     def __init__(
@@ -43,36 +43,12 @@ class HistoryReader:
         self._position = StreamPosition(begin, bookmark)
         self._patience_s = patience.total_seconds()
         self._asked_at = 0.0
-        self._reader = self._new_reader()
-
-    def start(self) -> None:
-        """Begin to connect and to read; does not wait."""
-        self._reader.start()
-
-    def close(self, timeout: timedelta = timedelta(seconds=5)) -> None:
-        """Close the connection; what was taken and not `done` is read again."""
-        self._reader.close(timeout)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(self._new_reader())
 
     @property
     def bookmark(self) -> Bookmark | None:
         """What was read last; None: nothing yet."""
         return self._position.bookmark
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What is wrong with the broker as we see it, in words; empty when all is well."""
-        return self._reader.problems
-
-    def wait_until_reading(self, timeout: timedelta) -> bool:
-        """Whether the broker delivers to us, by then at the latest."""
-        return self._reader.wait_until_consuming(timeout)
 
     def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
         """Up to `limit` messages that were not read; waits until there is one or the time is over.
@@ -102,8 +78,8 @@ class HistoryReader:
             self._acknowledge(deliveries)
 
     def _has_waited(self) -> bool:
-        consumes = self._reader.wait_until_consuming(timedelta(0))
-        return consumes and time.monotonic() - self._asked_at > self._patience_s
+        listens = self.wait_until_listening(timedelta(0))
+        return listens and time.monotonic() - self._asked_at > self._patience_s
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._reader.settle([(it, Settlement.ACK) for it in deliveries])

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Self
 from uuid import uuid4
 
+from bridge.adapters.rabbitmq.listening import Listening
 from bridge.adapters.rabbitmq.reader import QueueReader, Subscription
 from bridge.adapters.rabbitmq.topology import events_topology
 from bridge.core.settings import BrokerSettings
@@ -14,7 +14,7 @@ _AT_ONCE = 100
 _LOOK_UP = timedelta(seconds=1)
 
 
-class Listener:
+class Listener(Listening):
     """The bodies of the events whose routing keys match.
 
     With no queue named, the broker keeps one for as long as the connection stands: events of the
@@ -36,33 +36,14 @@ class Listener:
             )
             return Subscription(queue=name, topology=topology)
 
-        self._reader = QueueReader(settings, subscribe, name=f"{settings.namespace} listener")
+        reader = QueueReader(settings, subscribe, name=f"{settings.namespace} listener")
+        super().__init__(reader)
         self._is_closed = False
-
-    def start(self) -> None:
-        """Begin to connect and to listen; does not wait."""
-        self._reader.start()
 
     def close(self, timeout: timedelta = timedelta(seconds=5)) -> None:
         """Stop listening; an iterator that waits ends."""
         self._is_closed = True
-        self._reader.close(timeout)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def wait_until_listening(self, timeout: timedelta) -> bool:
-        """Whether events reach us, by then at the latest."""
-        return self._reader.wait_until_consuming(timeout)
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What is wrong with the broker as we see it, in words; empty when all is well."""
-        return self._reader.problems
+        super().close(timeout)
 
     def events(self, *, quiet: timedelta | None = None) -> Iterator[bytes]:
         """Event by event, until the listener is closed or nothing came for so long.

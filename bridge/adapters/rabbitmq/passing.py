@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Self
 from uuid import uuid4
 
+from bridge.adapters.rabbitmq.listening import Listening
 from bridge.adapters.rabbitmq.reader import QueueReader, Subscription
 from bridge.adapters.rabbitmq.topology import Exchange, passing_topology
 from bridge.core.settings import BrokerSettings
 from bridge.ports import Delivery, Settlement
 
 
-class PassingListener:
+class PassingListener(Listening):
     """Reads a queue of its own, which ends with its connection."""
 
     def __init__(
@@ -32,7 +33,7 @@ class PassingListener:
             )
             return Subscription(queue=self._queue, topology=topology)
 
-        self._reader = QueueReader(settings, subscribe, name=name)
+        super().__init__(QueueReader(settings, subscribe, name=name))
 
     @classmethod
     def of_answers(cls, settings: BrokerSettings) -> Self:
@@ -57,23 +58,6 @@ class PassingListener:
     def queue(self) -> str:
         """What the queue is called now."""
         return self._queue
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What is wrong with the broker as we see it, in words; empty when all is well."""
-        return self._reader.problems
-
-    def start(self) -> None:
-        """Begin to connect and to listen; does not wait."""
-        self._reader.start()
-
-    def close(self, timeout: timedelta = timedelta(seconds=5)) -> None:
-        """Stop listening."""
-        self._reader.close(timeout)
-
-    def wait_until_listening(self, timeout: timedelta) -> bool:
-        """Whether what passes reaches us, by then at the latest."""
-        return self._reader.wait_until_consuming(timeout)
 
     def take(self, limit: int, *, timeout: timedelta) -> tuple[Delivery, ...]:
         """Up to `limit` messages; waits until there is one or the time is over."""

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from bridge.adapters.rabbitmq import Begin, HistoryReader
 from bridge.client.board.board import Board
 from bridge.client.follow import status_events
-from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
 
 _AT_ONCE = 1_000
@@ -25,9 +24,7 @@ def read_history(
     """
     begin = Begin.FIRST if since is None else since
     with HistoryReader(broker, begin=begin) as history:
-        if not history.wait_until_reading(patience):
-            why = "; ".join(history.problems) or "no answer in time"
-            raise UnavailableError(f"not connected to the broker: {why}")
+        history.listen_within(patience)
         while deliveries := history.take(_AT_ONCE, timeout=_QUIET):
             board.record(list(status_events(it.body for it in deliveries)))
             history.done(deliveries)

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.local_processes.examination import examine_local_processes
+from bridge.adapters.pyslurm.scheduler import INSTEAD, PyslurmScheduler
 from bridge.adapters.rabbitmq.examination import examine_broker
 from bridge.adapters.site_machine import MachineExamination
 from bridge.adapters.slurm.examination import Sample, SlurmExamination
 from bridge.adapters.sqlite_journal.examination import examine_journal
 from bridge.core.errors import ConfigurationError, InvalidRequestError, UnavailableError
 from bridge.core.finding import Finding, note, ok, skipped, wrong
-from bridge.core.job import ArgumentList, JobId, JobKind, JobSpec, Resources
+from bridge.core.job import ArgumentList, Checkpoint, JobId, JobKind, JobSpec, Resources
 from bridge.core.placement import place
 from bridge.core.settings import SchedulerKind, SiteSettings
 from bridge.core.site import Site
@@ -75,23 +76,33 @@ def _scripts(
     else:
         yield from SlurmExamination(runner, settings).findings(samples)
     if settings.scheduler.kind is SchedulerKind.PYSLURM:
-        yield _pyslurm(settings)
+        yield from _pyslurm(settings)
 
 
-def _pyslurm(settings: SiteSettings) -> Finding:
+def _pyslurm(settings: SiteSettings) -> Iterator[Finding]:
     try:
         with open_pyslurm(settings, SystemClock()) as scheduler:
             if scheduler.verify():
-                return ok("pyslurm", "can be used here")
-            if scheduler.unfit is not None:
-                return note("pyslurm", f"sbatch submits instead: {scheduler.unfit}")
-            return skipped("pyslurm", "Slurm does not answer it now")
+                yield ok("pyslurm", "can be used here")
+                yield checkpoints(scheduler, settings)
+            elif scheduler.unfit is not None:
+                yield note("pyslurm", f"sbatch submits instead: {scheduler.unfit}")
+            else:
+                yield skipped("pyslurm", "Slurm does not answer it now")
     except ConfigurationError as error:
-        return wrong(
-            "pyslurm",
-            str(error),
-            "set scheduler.kind: slurm, or scheduler.pyslurm_fallback: command-line",
-        )
+        yield wrong("pyslurm", str(error), INSTEAD)
+
+
+def checkpoints(scheduler: PyslurmScheduler, settings: SiteSettings) -> Finding:
+    """Whether jobs get the signal that they ask for. Raises UnavailableError."""
+    subject = "pyslurm, a job with a checkpoint"
+    wish = Checkpoint(signal="USR1", seconds_before=60)
+    why = scheduler.refusal(_sample(settings, Resources(), wish))
+    if why is None:
+        return ok(subject, "pyslurm can be told of it")
+    if settings.scheduler.pyslurm_fallback:
+        return note(subject, f"sbatch submits it instead: {why}")
+    return wrong(subject, f"would be refused: {why}", f"install a newer pyslurm, or {INSTEAD}")
 
 
 def samples_for(settings: SiteSettings) -> Iterator[Sample]:
@@ -102,15 +113,22 @@ def samples_for(settings: SiteSettings) -> Iterator[Sample]:
     site = settings.site
     for name, resources in _wishes(site):
         if not place(resources, site).problems:
-            spec = JobSpec(
-                job_id=_JOB,
-                name="check",
-                kind=JobKind.OTHER,
-                image=_image(site),
-                command=ArgumentList(arguments=("true",)),
-                resources=resources,
-            )
-            yield Sample(name=name, script=render(spec, settings, 1))
+            yield Sample(name=name, script=_sample(settings, resources))
+
+
+def _sample(
+    settings: SiteSettings, resources: Resources, checkpoint: Checkpoint | None = None
+) -> str:
+    spec = JobSpec(
+        job_id=_JOB,
+        name="check",
+        kind=JobKind.OTHER,
+        image=_image(settings.site),
+        command=ArgumentList(arguments=("true",)),
+        resources=resources,
+        checkpoint=checkpoint,
+    )
+    return render(spec, settings, 1)
 
 
 def _wishes(site: Site) -> Iterator[tuple[str, Resources]]:

@@ -20,6 +20,16 @@ _EXPORTS = ("NIL", "NONE")
 _HANDS_ON_NOTHING_AT_ALL = (23, 2)
 _APPLIES_SIGNALS = (23, 2, 3)
 _FORGETS_SIGNALS_AGAIN = (23, 11, 0)
+_ADDS_MORE = (24, 11)
+_FOR_MPI = {
+    "HYDRA_BOOTSTRAP": "slurm",
+    "HYDRA_LAUNCHER_EXTRA_ARGS": "--external-launcher",
+    "I_MPI_HYDRA_BOOTSTRAP": "slurm",
+    "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "--external-launcher",
+    "OMPI_MCA_plm_slurm_args": "--external-launcher",
+    "PRTE_MCA_plm_slurm_args": "--external-launcher",
+}
+# With which an mpirun in the job starts its own launchers through srun (sbatch of 24.11).
 _SIGNAL = re.compile(r"(?:(B):)?(?:SIG)?([A-Z0-9]+)(?:@([0-9]{1,5}))?", re.ASCII)
 _SIZE = re.compile(r"[1-9][0-9]{0,11}[KMGT]?", re.ASCII)
 _TIME = re.compile(r"(?:[0-9]+-)?[0-9]+:[0-9]{2}:[0-9]{2}", re.ASCII)
@@ -63,7 +73,11 @@ def describe(options: Sequence[BatchOption], version: Version) -> JobDescription
         raise ValueError("--signal is ignored by this version of pyslurm")
     return JobDescription(
         attributes=attributes,
-        environment={**environment, "SLURM_EXPORT_ENV": export},
+        environment={
+            **environment,
+            "SLURM_EXPORT_ENV": export,
+            **(_more(attributes) if version >= _ADDS_MORE else {}),
+        },
         # Before 23.02 sbatch took NIL for the name of a variable, and got the rest from a login.
         login_environment=export == "NONE" or version < _HANDS_ON_NOTHING_AT_ALL,
     )
@@ -78,6 +92,11 @@ def never_told(options: Iterable[BatchOption]) -> tuple[tuple[BatchOption, str],
         except ValueError as error:
             found.append((option, str(error)))
     return tuple(found)
+
+
+def _more(attributes: Mapping[str, Value]) -> Mapping[str, str]:
+    """What sbatch of 24.11 adds; srun takes the CPUs of a task from there."""
+    return {**_FOR_MPI, "SLURM_TRES_PER_TASK": f"cpu={attributes['cpus_per_task']}"}
 
 
 def _applies_signals(version: Version) -> bool:

@@ -39,6 +39,11 @@ OWN = (
     *("LastSchedEval", "StartTime", "EndTime"),
 )
 OWN_FIELDS = re.compile(rf"\b({'|'.join(OWN)})=\S+")
+OWN_VARIABLES = re.compile(
+    r"(SLURM_(JOB_?ID|TASK_PID|JOB_GPUS|JOB_\w+_TIME)|CUDA\w+|GPU\w+|ROCR\w+)=.*"
+)
+# Of 24.11: they are no attributes of pyslurm's, and the job's environment has both alike.
+NEVER_TOLD = re.compile(r" (TresPerTask=cpu=\d+|OOMKillStep=0)")
 OPTIONS = (
     (),
     ("--comment='digits, 25 epochs (first) =#1'",),
@@ -69,7 +74,7 @@ def pyslurm(testbed: Testbed) -> Iterator[PyslurmScheduler]:
 def record(testbed: Testbed, slurm_id: SlurmId) -> str:
     argv = testbed.as_user(["scontrol", "show", "job", "-o", slurm_id])
     text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    return OWN_FIELDS.sub(r"\1", text).strip()
+    return NEVER_TOLD.sub("", OWN_FIELDS.sub(r"\1", text)).strip()
 
 
 def held(scheduler: Scheduler, tag: str, options: tuple[str, ...]) -> SlurmId:
@@ -130,9 +135,22 @@ def test_a_job_sees_the_environment_and_limits_that_sbatch_would_have_given_it(
         )
         eventually(file.exists)
         text = file.read_text(encoding="utf-8")
-        return re.sub(r"(SLURM_(JOB_?ID|TASK_PID|JOB_GPUS)|CUDA\w+|GPU\w+|ROCR\w+)=.*", r"\1", text)
+        return OWN_VARIABLES.sub(r"\1", text)
 
     assert seen(pyslurm, "ours") == seen(command_line(testbed), "theirs")
+
+
+def test_a_job_gets_its_signal_or_is_refused(pyslurm: PyslurmScheduler, user_folder: Path) -> None:
+    body = f"trap 'touch {user_folder}/signal' USR1\nfor _ in $(seq 600); do sleep 0.1; done"
+    # More seconds than the job has: Slurm sends it as soon as it looks.
+    script = a_script(a_tag(), body, "--time=00:01:00", "--signal=B:USR1@60")
+    if why := pyslurm.refusal(script):
+        assert "--signal is ignored by this version of pyslurm" in why
+        with pytest.raises(SubmissionRefusedError, match="--signal"):
+            pyslurm.submit(script)
+        return
+    pyslurm.submit(script)
+    eventually((user_folder / "signal").exists)
 
 
 def test_a_refusal_is_told_in_slurms_own_words(pyslurm: PyslurmScheduler) -> None:

@@ -24,6 +24,9 @@ class JobSubmitDescription:
     __slots__ = (
         *("name", "comment", "nodes", "ntasks", "cpus_per_task", "priority", "standard_output"),
         *("script", "environment", "get_user_environment", "time_limit", "signal"),
+        *("profile_types", "account", "qos", "partitions", "working_directory", "standard_error"),
+        *("log_files_open_mode", "is_requeueable", "kill_on_invalid_dependency", "gres_per_node"),
+        *("memory_per_node", "memory_per_cpu"),
     )
 
     def submit(self) -> int:

@@ -49,6 +49,13 @@ def test_all_that_our_own_template_writes_is_told() -> None:
             "SLURM_EXPORT_ENV": "NIL",
             "SLURM_CPUS_PER_TASK": "4",
             "SLURM_GPUS_PER_NODE": "1",
+            "SLURM_TRES_PER_TASK": "cpu=4",
+            "HYDRA_BOOTSTRAP": "slurm",
+            "HYDRA_LAUNCHER_EXTRA_ARGS": "--external-launcher",
+            "I_MPI_HYDRA_BOOTSTRAP": "slurm",
+            "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "--external-launcher",
+            "OMPI_MCA_plm_slurm_args": "--external-launcher",
+            "PRTE_MCA_plm_slurm_args": "--external-launcher",
         },
         login_environment=False,
     )
@@ -71,6 +78,13 @@ def test_all_that_our_own_template_writes_is_told() -> None:
 )
 def test_an_option_becomes_an_attribute(option: str, attribute: str, value: object) -> None:
     assert told(option).attributes[attribute] == value
+
+
+def test_an_older_sbatch_adds_less() -> None:
+    assert told(version=DEBIAN_12).environment == {
+        "SLURM_CPUS_PER_TASK": "1",
+        "SLURM_EXPORT_ENV": "NIL",
+    }
 
 
 def test_of_an_option_that_stands_twice_the_last_counts() -> None:

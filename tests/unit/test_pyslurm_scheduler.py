@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from unit.script_jobs import shipped_site
 
 from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
 from bridge.core.errors import (
@@ -24,9 +25,11 @@ from bridge.core.errors import (
     SubmissionUncertainError,
     UnavailableError,
 )
+from bridge.core.finding import Grade
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.settings import SchedulerSettings
 from bridge.core.slurm_client import SlurmClient
+from bridge.live_check import checkpoints
 from bridge.testing.clock import FakeClock
 from bridge.testing.cluster import FakeCluster
 from bridge.testing.slurm import FakeSlurm
@@ -255,6 +258,37 @@ def test_that_slurm_does_not_answer_is_no_mistake_of_the_sites(desk: Desk) -> No
 def test_a_script_that_pyslurm_cannot_be_told_is_refused_with_the_remedy(desk: Desk) -> None:
     with pytest.raises(SubmissionRefusedError, match=r"--image=x.*SPANK.*scheduler\.kind: slurm"):
         desk.scheduler().submit(script("", "--image=x"))
+
+
+def test_whether_pyslurm_can_be_told_of_a_script_is_known_before_it_is_submitted(
+    desk: Desk,
+) -> None:
+    scheduler = desk.scheduler()
+    assert scheduler.refusal(script()) is None
+    assert "SPANK" in str(scheduler.refusal(script("", "--image=x")))
+    assert "--signal is ignored" in str(scheduler.refusal(script("", "--signal=B:USR1@60")))
+
+
+@pytest.mark.parametrize(
+    ("version", "falls_back", "grade", "words"),
+    [
+        ("22.5.3", False, Grade.WRONG, "would be refused: --signal is ignored"),
+        ("22.5.3", True, Grade.NOTE, "sbatch submits it instead: --signal is ignored"),
+        ("24.11.0", False, Grade.OK, "pyslurm can be told of it"),
+    ],
+)
+def test_the_check_tells_whether_jobs_may_have_checkpoints(
+    desk: Desk, version: str, grade: Grade, words: str, *, falls_back: bool
+) -> None:
+    client = SlurmClient(version=(22, 5, 8) if version == "22.5.3" else (24, 11, 5), cli_filters=())
+    scheduler = desk.scheduler(argv=worker(version), client=client)
+    settings = shipped_site("testbed")
+    changed = replace(settings.scheduler, pyslurm_fallback=falls_back)
+    found = checkpoints(scheduler, replace(settings, scheduler=changed))
+    assert (found.grade, found.words[: len(words)]) == (grade, words)
+    if grade is Grade.WRONG:
+        assert found.remedy is not None
+        assert "pyslurm_fallback: command-line" in found.remedy
 
 
 def test_a_script_that_pyslurm_cannot_be_told_goes_to_sbatch_where_the_site_says_so(

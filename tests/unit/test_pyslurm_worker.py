@@ -61,6 +61,8 @@ def test_a_job_is_told_its_attributes_its_script_and_where_it_was_submitted() ->
     assert submit(module(), REQUEST) == {"submitted": os.getpid()}
     told = JobSubmitDescription.submitted[-1]
     assert (told["name"], told["nodes"], told["get_user_environment"]) == ("bridge-1", 2, True)
+    assert told["profile_types"]
+    assert list(told["profile_types"]) == []
     assert told["script"] == "#!/bin/sh\n# ümläut\r\ntrue\n"
     assert told["environment"]["SLURM_EXPORT_ENV"] == "NIL"
     assert told["environment"]["SLURM_SUBMIT_DIR"] == str(Path.cwd())

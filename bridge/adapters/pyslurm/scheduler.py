@@ -101,6 +101,15 @@ class PyslurmScheduler:
             log.warning("pyslurm_not_ready", words=str(error))
         return False
 
+    def refusal(self, script: str) -> str | None:
+        """Why pyslurm cannot be told of this script; None when it can. Raises UnavailableError."""
+        with self._workers.one() as worker:
+            try:
+                _request(script, worker.hello)
+            except _NotForPyslurmError as error:
+                return str(error)
+        return None
+
     def close(self) -> None:
         """End the workers."""
         self._workers.close()

@@ -61,6 +61,9 @@ def _described(pyslurm: Any, request: Message, script: str) -> Any:
     job = pyslurm.JobSubmitDescription()
     for name, value in request["attributes"].items():
         setattr(job, name, value)
+    # Truthy, and holds nothing: left alone it becomes NO_VAL, which Slurm 24.11 takes for all
+    # profiles there are; sbatch tells 0 (ACCT_GATHER_PROFILE_NOT_SET).
+    job.profile_types = iter(())
     job.script = script
     # Never empty: pyslurm takes that for all of our own environment.
     job.environment = {**_as_sbatch_adds(), **request["environment"]}

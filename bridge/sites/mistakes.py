@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.core.wanted import in_words
 from bridge.sites.document import Place
 from bridge.sites.fields import ACCEPTED
 from bridge.sites.model import SiteFile
@@ -17,18 +18,6 @@ _WANTED = {
     "model_type": "fields are wanted here, one a line",
     "dict_type": "fields are wanted here, one a line",
     "list_type": "a list is wanted, such as [one, two] or one `- ` a line",
-    "string_type": "text is wanted",
-    "int_type": "a whole number is wanted",
-    "int_parsing": "a whole number is wanted",
-    "bool_type": "true or false is wanted",
-    "bool_parsing": "true or false is wanted",
-    "float_type": "a number is wanted",
-    "float_parsing": "a number is wanted",
-    "enum": "accepted: {expected}",
-    "literal_error": "accepted: {expected}",
-    "greater_than_equal": "at least {ge} is wanted",
-    "less_than_equal": "at most {le} is accepted",
-    "too_short": "at least {min_length} wanted",
 }
 
 
@@ -50,9 +39,8 @@ def _wanted(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     if error["type"] == "string_pattern_mismatch":
         return ACCEPTED[context["pattern"]]
-    if error["type"] in _WANTED:
-        return _WANTED[error["type"]].format_map(context)
-    return error["msg"].removeprefix("Value error, ")
+    words = in_words(error["type"], context, _WANTED)
+    return words or error["msg"].removeprefix("Value error, ")
 
 
 def _unknown_field(place: Place) -> str:

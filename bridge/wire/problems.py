@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.core.errors import Problem
+from bridge.core.wanted import in_words
 
 _WORDS = {
     "extra_forbidden": "unknown field; see the documentation of the accepted ones",
@@ -16,13 +17,8 @@ _WANTED = {
     "model_type": "an object with named fields is wanted",
     "dict_type": "an object with named fields is wanted",
     "list_type": "a list is wanted",
-    "string_type": "text is wanted",
-    "int_type": "a whole number is wanted",
-    "bool_type": "true or false is wanted",
     "uuid_type": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
     "uuid_parsing": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
-    "too_short": "at least {min_length} wanted",
-    "too_long": "at most {max_length} accepted",
 }
 _LONGEST_ECHO = 80
 _MOST_PROBLEMS = 20
@@ -68,9 +64,8 @@ def _wanted(error: ErrorDetails, patterns: Mapping[str, str]) -> str:
     context = error.get("ctx", {})
     if context.get("pattern") in patterns:
         return patterns[context["pattern"]]
-    if error["type"] in _WANTED:
-        return _WANTED[error["type"]].format_map(context)
-    return error["msg"].removeprefix("Value error, ")
+    words = in_words(error["type"], context, _WANTED)
+    return words or error["msg"].removeprefix("Value error, ")
 
 
 def _place(loc: tuple[int | str, ...], tags: Mapping[str, Collection[str]]) -> Iterator[str]:

@@ -52,8 +52,8 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"version": 2}, "version: Input should be 1 (found 2)"),
-        ({"version": "1"}, "version: Input should be 1 (found '1')"),
+        ({"version": 2}, "version: accepted: 1 (found 2)"),
+        ({"version": "1"}, "version: accepted: 1 (found '1')"),
         ({"job_id": "x"}, f"{UUID_WANTED} (found 'x')"),
         ({"job_id": 7}, f"{UUID_WANTED} (found 7)"),
         ({"job_id": None}, f"{UUID_WANTED} (found null)"),
@@ -67,7 +67,7 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
         ({"name": True}, "name: text is wanted (found true)"),
         (
             {"kind": "fun"},
-            "kind: Input should be 'training', 'deployment' or 'other' (found 'fun')",
+            "kind: accepted: 'training', 'deployment' or 'other' (found 'fun')",
         ),
         ({"image": "a b"}, f"{IMAGE_WANTED} (found 'a b')"),
         ({"image": "-x"}, f"{IMAGE_WANTED} (found '-x')"),
@@ -75,7 +75,7 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
         ({"command": 5}, f"{COMMAND_WANTED} (found 5)"),
         ({"command": None}, f"{COMMAND_WANTED} (found null)"),
         ({"command": []}, "command: at least 1 wanted (found [])"),
-        ({"command": ""}, "command: String should have at least 1 character (found '')"),
+        ({"command": ""}, "command: at least 1 character wanted (found '')"),
         ({"command": ["a", 1]}, "command.1: text is wanted (found 1)"),
         ({"command": ["a\0"]}, f"command.0: {NUL} (found 'a\\x00')"),
         ({"command": "a\0"}, f"command: {NUL} (found 'a\\x00')"),
@@ -108,13 +108,13 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
         ({"resources": None}, f"resources: {OBJECT_WANTED} (found null)"),
         (
             {"resources": {"nodes": 0}},
-            "resources.nodes: Input should be greater than or equal to 1 (found 0)",
+            "resources.nodes: at least 1 is wanted (found 0)",
         ),
         ({"resources": {"nodes": True}}, "resources.nodes: a whole number is wanted (found true)"),
         ({"resources": {"tasks": 1.5}}, "resources.tasks: a whole number is wanted (found 1.5)"),
         (
             {"resources": {"gpus": -1}},
-            "resources.gpus: Input should be greater than or equal to 0 (found -1)",
+            "resources.gpus: at least 0 is wanted (found -1)",
         ),
         (
             {"resources": {"cpus_per_task": "2"}},
@@ -147,7 +147,7 @@ def test_a_bad_value_is_answered_in_these_words(fields: dict[str, object], words
 def test_a_text_has_a_length_that_is_told(field: str, longest: int) -> None:
     accepted(**{field: "x" * longest})
     words = problem(**{field: "x" * (longest + 1)})
-    assert words.startswith(f"{field}: String should have at most {longest} characters (found 'xxx")
+    assert words.startswith(f"{field}: at most {longest} characters are accepted (found 'xxx")
     assert words.endswith("...)")
 
 

@@ -62,15 +62,15 @@ def test_the_fields_are_these() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "what"),
     [
-        ("attempts", 0, "Input should be greater than or equal to 1"),
-        ("attempts", 101, "Input should be less than or equal to 100"),
+        ("attempts", 0, "at least 1 is wanted"),
+        ("attempts", 101, "at most 100 is accepted"),
         ("attempts", "3", "a whole number is wanted"),
         ("reasons", "timeout", "a list is wanted"),
         ("wait", "soon", "a time such as 500ms, 30s, 5m, 12h or 30d is wanted"),
         ("wait", "0s", "a time such as 500ms, 30s, 5m, 12h or 30d is wanted"),
         ("wait", 30, "text is wanted"),
-        ("walltime_factor", 0.5, "Input should be greater than or equal to 1"),
-        ("memory_factor", 101, "Input should be less than or equal to 100"),
+        ("walltime_factor", 0.5, "at least 1 is wanted"),
+        ("memory_factor", 101, "at most 100 is accepted"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(field: str, value: object, what: str) -> None:
@@ -90,11 +90,11 @@ def test_what_does_not_fit_is_refused_in_words(field: str, value: object, what: 
         ),
         (
             {"attempts": 2, "exit_codes": [7, 0]},
-            "retry.exit_codes.1: Input should be greater than or equal to 1 (found 0)",
+            "retry.exit_codes.1: at least 1 is wanted (found 0)",
         ),
         (
             {"attempts": 2, "exit_codes": [256]},
-            "retry.exit_codes.0: Input should be less than or equal to 255 (found 256)",
+            "retry.exit_codes.0: at most 255 is accepted (found 256)",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """The site's YAML file: what it becomes, and how its mistakes are told."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bridge.core.settings import SchedulerKind
 from bridge.core.site import BindRoot, Runtime
 from bridge.shipped import shipped
 from bridge.sites import load_site, site_schema
+from bridge.sites.fields import ACCEPTED
 
 SHIPPED = sorted(path.name for path in shipped("site_configs").glob("*.yaml"))
 
@@ -318,6 +320,20 @@ def test_a_mistake_is_told_in_words_that_an_administrator_knows(
     (folder / "base.yaml").write_text(SMALLEST)
     [found] = mistakes(folder, f"version: 1\nextends: base.yaml\n{text}")
     assert found.startswith(f"site.yaml:3: {told}")
+
+
+def test_every_form_that_a_word_may_have_has_words_for_it() -> None:
+    def patterns(part: object) -> Iterator[str]:
+        if isinstance(part, list):
+            for inner in part:
+                yield from patterns(inner)
+        elif isinstance(part, dict):
+            yield from part.get("patternProperties", {})
+            if "pattern" in part and "format" not in part:
+                yield part["pattern"]
+            yield from patterns(list(part.values()))
+
+    assert set(patterns(site_schema())) == set(ACCEPTED)
 
 
 @pytest.mark.parametrize("written", ["123456", "[hunter2, 123456]", "x${PASSWORD}"])

@@ -1,0 +1,38 @@
+"""What a value has to be, in words: for job messages and for a site's file alike."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "string_type": "text is wanted",
+        "int_type": "a whole number is wanted",
+        "int_parsing": "a whole number is wanted",
+        "float_type": "a number is wanted",
+        "float_parsing": "a number is wanted",
+        "bool_type": "true or false is wanted",
+        "bool_parsing": "true or false is wanted",
+        "enum": "accepted: {expected}",
+        "literal_error": "accepted: {expected}",
+        "greater_than_equal": "at least {ge} is wanted",
+        "less_than_equal": "at most {le} is accepted",
+        "string_too_short": "at least {min_length} character wanted",
+        "string_too_long": "at most {max_length} characters are accepted",
+        "too_short": "at least {min_length} wanted",
+        "too_long": "at most {max_length} accepted",
+    }
+)
+
+
+def in_words(kind: str, said: Mapping[str, object], own: Mapping[str, str]) -> str | None:
+    """What is wanted, where a value does not fit in a way of this kind; None for another kind.
+
+    Kinds are called as pydantic calls them, and `said` has the bounds that were passed. `own` has
+    words that stand before these.
+    """
+    words = own.get(kind) or _WORDS.get(kind)
+    return None if words is None else words.format_map({it: _shown(said[it]) for it in said})
+
+
+def _shown(bound: object) -> object:
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound

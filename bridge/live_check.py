@@ -14,9 +14,9 @@ from bridge.core.errors import ConfigurationError, InvalidRequestError, Unavaila
 from bridge.core.finding import Finding, note, ok, skipped, wrong
 from bridge.core.job import ArgumentList, Checkpoint, JobId, JobKind, JobSpec, Resources
 from bridge.core.placement import place
-from bridge.core.settings import SchedulerKind, SiteSettings
+from bridge.core.settings import SchedulerKind, SiteSettings, SshSettings
 from bridge.core.site import Site
-from bridge.ports import Runner
+from bridge.ports import Clock, Runner
 from bridge.script import render
 from bridge.wiring import local_jobs_folder, open_pyslurm, open_runner
 
@@ -39,6 +39,8 @@ def look(settings: SiteSettings) -> Iterator[Finding]:
     try:
         with open_runner(settings, clock) as runner:
             machine = MachineExamination(runner, settings, clock)
+            if settings.scheduler.access is not None:
+                yield from _certificates(settings.scheduler.access, clock)
             yield from machine.login()
             subject = "site"
             yield from machine.folders()
@@ -55,6 +57,14 @@ def look(settings: SiteSettings) -> Iterator[Finding]:
             else "try it by hand; the rest was not looked at"
         )
         yield wrong(subject, str(error), remedy)
+
+
+def _certificates(access: SshSettings, clock: Clock) -> Iterator[Finding]:
+    # Not above: without paramiko, which sites without a login node need not have, there is none.
+    from bridge.adapters.ssh.examination import examine_certificates  # noqa: PLC0415
+    from bridge.adapters.ssh.route import our_route  # noqa: PLC0415
+
+    yield from examine_certificates(our_route(access), clock.now())
 
 
 def _scripts(

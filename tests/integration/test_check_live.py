@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rabbitmq_management import Management
 from site_bridge import PATIENCE, Configuration, SiteBridge
+from ssh_site import keygen, new_key, public
 from testbed import Testbed
 
 Check = Callable[..., subprocess.CompletedProcess[str]]
@@ -87,6 +88,30 @@ def test_slurm_is_asked_for_all_that_the_file_names(check: Check) -> None:
 def test_a_login_node_is_told(check: Check, testbed: Testbed) -> None:
     done = check(base="testbed-ssh.yaml")
     assert f"OK      login: 127.0.0.1, as {testbed.user}\n" in done.stdout
+
+
+def test_a_certificate_that_ends_soon_is_told_before_the_login(
+    check: Check, testbed: Testbed, user_folder: Path
+) -> None:
+    key, authority = user_folder / "client", new_key(user_folder / "authority")
+    for ours, theirs in (
+        (key, testbed.login_node.key),
+        (public(key), f"{testbed.login_node.key}.pub"),
+    ):
+        shutil.copyfile(theirs, ours)
+        shutil.chown(ours, testbed.user)
+    key.chmod(0o600)
+    keygen("-s", str(authority), "-I", "test", "-V", "-20h:+4h", str(public(key)))
+
+    def configure(configuration: Configuration) -> None:
+        configuration["scheduler"]["access"]["key_file"] = str(key)
+
+    told = check(configure, base="testbed-ssh.yaml").stdout
+    soon, login = (
+        told.index(f"NOTE    certificate {key}-cert.pub: ends soon"),
+        told.index("login: "),
+    )
+    assert soon < login
 
 
 def test_a_check_leaves_no_queue_and_no_exchange(testbed: Testbed, user_folder: Path) -> None:

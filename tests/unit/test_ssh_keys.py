@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from structlog.testing import capture_logs
 
+from bridge.adapters.ssh.examination import examine_certificates
 from bridge.adapters.ssh.keys import (
     ExpiryAlarm,
     Validity,
@@ -29,6 +30,7 @@ from bridge.adapters.ssh.keys import (
     validity_of,
 )
 from bridge.adapters.ssh.route import Hop
+from bridge.core.finding import Grade
 from bridge.testing.clock import FakeClock
 
 BEGINS, ENDS = datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -165,6 +167,26 @@ def test_files_that_cannot_be_read_are_no_alarm(tmp_path: Path) -> None:
     key = new_key(tmp_path / "key")
     (tmp_path / "key-cert.pub").write_text("nonsense", encoding="utf-8")
     assert told(ExpiryAlarm((hop(key, tmp_path / "missing"),), FakeClock(ENDS))) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "grade", "words"),
+    [
+        (timedelta(hours=7), Grade.OK, "ends at "),
+        (timedelta(hours=6), Grade.NOTE, "ends soon, at "),
+        (timedelta(0), Grade.WRONG, "has ended, at "),
+    ],
+)
+def test_a_look_tells_of_each_certificate_when_it_ends(
+    tmp_path: Path, left: timedelta, grade: Grade, words: str
+) -> None:
+    key, other = new_key(tmp_path / "key"), new_key(tmp_path / "other")
+    certificate = certify(key, A_DAY)
+    certify(other, FOREVER)
+    (found,) = examine_certificates([hop(key, other, tmp_path / "missing")], ENDS - left)
+    assert found.subject == f"certificate {certificate}"
+    assert (found.grade, found.words) == (grade, f"{words}{ENDS.isoformat()}")
+    assert (found.remedy is None) is (grade is Grade.OK)
 
 
 # --- loading --------------------------------------------------------------------------------------

@@ -1,12 +1,9 @@
 """The connection to the login node, made again whenever it is gone."""
 
-import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from pwd import getpwuid
 from threading import Lock
 from time import monotonic
 
@@ -16,7 +13,7 @@ from paramiko import Channel
 from bridge.adapters.ssh.keys import ExpiryAlarm, stamp
 from bridge.adapters.ssh.link import Link
 from bridge.adapters.ssh.login import LoginRefusedError, log_in
-from bridge.adapters.ssh.route import Hop, route_to
+from bridge.adapters.ssh.route import Hop, our_route
 from bridge.adapters.ssh.sftp import Sftp
 from bridge.core.errors import UnavailableError
 from bridge.core.policy import back_off
@@ -42,8 +39,7 @@ class SshConnection:
 
     def __init__(self, settings: SshSettings, clock: Clock) -> None:
         """Raises ConfigurationError when ssh_config(5) or the settings cannot be followed."""
-        account = getpwuid(os.getuid())
-        self._route = route_to(settings, home=Path(account.pw_dir), user=account.pw_name)
+        self._route = our_route(settings)
         self._sessions = settings.sessions
         self._clock = clock
         self._alarm = ExpiryAlarm(self._route, clock)

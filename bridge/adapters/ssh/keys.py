@@ -1,6 +1,7 @@
 """The keys that open the login node, and for how long."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ FOREVER = 2**64 - 1
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 LONGEST_NOTICE = timedelta(days=1)
 ALARM_AGAIN = timedelta(hours=1)
+RENEW = "renew the key; the bridge takes up the new file by itself"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -115,6 +117,17 @@ def _stamps(route: Iterable[Hop]) -> Iterator[tuple[str, int, int]]:
             yield str(path), status.st_mtime_ns, status.st_ino
 
 
+def validities(route: Iterable[Hop]) -> Iterator[tuple[Path, Validity]]:
+    """The certificates on the way that end some day, read from disk now."""
+    for path in sorted(
+        {it for hop in route for key in hop.key_files for it in certificates_of(hop, key)}
+    ):
+        # The login itself tells of files that cannot be used.
+        with suppress(OSError, ValueError):
+            if (validity := validity_of(path.read_bytes())) is not None:
+                yield path, validity
+
+
 class ExpiryAlarm:
     """Says in the log that a certificate ends soon, or has ended: at once, and then hourly."""
 
@@ -125,16 +138,8 @@ class ExpiryAlarm:
 
     def check(self) -> None:
         """Read the certificates from disk and tell of those that need to be renewed."""
-        files = {
-            it for hop in self._route for key in hop.key_files for it in certificates_of(hop, key)
-        }
-        for path in sorted(files):
-            try:
-                validity = validity_of(path.read_bytes())
-            except (OSError, ValueError):
-                # The login itself tells of files that cannot be used.
-                continue
-            if validity is not None and validity.is_near_its_end(self._clock.now()):
+        for path, validity in validities(self._route):
+            if validity.is_near_its_end(self._clock.now()):
                 self._tell(path, validity)
 
     def _tell(self, path: Path, validity: Validity) -> None:
@@ -150,5 +155,5 @@ class ExpiryAlarm:
             certificate=str(path),
             ends=validity.ends.isoformat(),
             is_over=is_over,
-            remedy="renew the key; the bridge takes up the new file by itself",
+            remedy=RENEW,
         )

@@ -1,10 +1,12 @@
 """The way to a login node: our settings, and what ssh_config(5) says."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from pwd import getpwuid
 from typing import Any
 
 from paramiko import SSHConfig
@@ -54,6 +56,12 @@ def route_to(settings: SshSettings, *, home: Path, user: str) -> tuple[Hop, ...]
     `home` and `user` are those of the person that the bridge runs as. Raises ConfigurationError.
     """
     return _Reader(settings, home, user, _read_config(settings, home)).route()
+
+
+def our_route(settings: SshSettings) -> tuple[Hop, ...]:
+    """The same for the person that this process runs as. Raises ConfigurationError."""
+    account = getpwuid(os.getuid())
+    return route_to(settings, home=Path(account.pw_dir), user=account.pw_name)
 
 
 def _read_config(settings: SshSettings, home: Path) -> SSHConfig:

@@ -35,8 +35,10 @@ def hpc_bridge(
 @contextmanager
 def watching(site: SiteBridge, *words: object) -> Iterator[subprocess.Popen[str]]:
     """`hpc-bridge watch`, once it listens."""
+    command = site.command("watch", "--site", str(site.site_file), *map(str, words))
     with subprocess.Popen(
-        site.command("watch", "--site", str(site.site_file), *map(str, words)),
+        # A shell's background command ignores Ctrl-C, and so would all that it starts.
+        ["/usr/bin/env", "--default-signal=INT", *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -23,6 +23,8 @@ class JobsQuery:
     kind: str = ""
     sweep: str = ""
     """Only the tasks of the sweep with this id."""
+    with_tasks: bool = False
+    """Whether tasks of sweeps are shown beside the sweeps; who looks for words finds them too."""
     sort: JobSort = JobSort.ACCEPTED
     is_descending: bool = True
     page: int = 1
@@ -36,6 +38,7 @@ class JobsQuery:
             site=_text(words.get("site")),
             kind=_text(words.get("kind")),
             sweep=_text(words.get("sweep")),
+            with_tasks=words.get("tasks") == "yes",
             sort=_sort(_text(words.get("sort"))),
             is_descending=words.get("order") != "up",
             page=_page(_text(words.get("page"))),
@@ -49,6 +52,7 @@ class JobsQuery:
             "site": self.site,
             "kind": self.kind,
             "sweep": self.sweep,
+            "tasks": "yes" if self.with_tasks else "",
             "sort": "" if self.sort is JobSort.ACCEPTED else str(self.sort),
             "order": "" if self.is_descending else "up",
             "page": "" if self.page == 1 else str(self.page),
@@ -76,6 +80,7 @@ class JobsQuery:
             sites=(self.site,) if self.site else (),
             kinds=(self.kind,) if self.kind else (),
             sweep=self.sweep,
+            with_tasks=self.with_tasks or bool(self.sweep or self.text),
             text=self.text,
         )
 

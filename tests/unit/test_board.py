@@ -460,6 +460,12 @@ def test_a_sweep_knows_its_tasks_in_their_order(board: Board) -> None:
     assert {it.job_id for it in board.jobs(of_it).jobs} == {job_id(it) for it in (11, 12, 13)}
     assert board.counts(of_it)[UserState.RUNNING] == 1
     assert board.tasks(job_id(14)) == ()
+    others = JobFilter(with_tasks=False)
+    assert {it.job_id for it in board.jobs(others).jobs} == {job_id(10), job_id(14)}
+    assert board.jobs(others).total == 2
+    assert sum(board.counts(others).values()) == 2
+    assert sum(board.counts().values()) == 5
+    board.record(told(running(COMPLETED), 12)[-1:])
     with pytest.raises(InvalidRequestError, match="1 to 1000"):
         board.tasks(job_id(10), size=0)
 
@@ -507,6 +513,22 @@ def test_a_job_is_found_by_a_part_of_its_name_also_after_it_was_told_otherwise(
     board.record(told(running(COMPLETED), 1)[1:])
     assert board.prune(at(1000)) == 1
     assert board.jobs(JobFilter(text="other")).total == 0
+
+
+def test_text_that_very_many_jobs_have_is_found_in_all_of_them(board: Board) -> None:
+    first, *_ = told(Story(begun()), 1)
+    ids = [job_id(it) for it in range(1, 2_102)]
+    board.record(
+        [
+            first.model_copy(
+                update={"id": f"{it}/1", "data": first.data.model_copy(update={"job_id": it})}
+            )
+            for it in ids
+        ]
+    )
+    page = board.jobs(JobFilter(text="SKLEARN"), size=3)
+    assert page.total == len(ids)
+    assert [it.job_id for it in page.jobs] == ids[:-4:-1]
 
 
 def _run(statement: TextClause, connection: Connection, _board: object) -> None:

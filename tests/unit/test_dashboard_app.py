@@ -135,7 +135,12 @@ def test_a_sweep_shows_its_tasks_with_what_each_has_of_its_own(desk: Desk) -> No
     assert not is_hidden
     assert [it["name"] for it in figure["data"]] == ["task 0", "task 1"]
     assert "a sweep of 3 tasks" in text(jobs.show(desk, JobsQuery(text=job_id(40)))[0])
-    assert "26" not in text(jobs.show(desk, JobsQuery(sweep=job_id(40)))[1])
+    assert "of 3 jobs" in text(jobs.show(desk, JobsQuery(sweep=job_id(40)))[1])
+    without, with_tasks = (
+        sum(int(it) for it in text(jobs.show(desk, query)[2]).split() if it.isdecimal())
+        for query in (JobsQuery(), JobsQuery(with_tasks=True))
+    )
+    assert with_tasks == without + 2 * 3
 
 
 def test_a_task_leads_to_its_sweep_and_to_the_tasks_beside_it(desk: Desk) -> None:

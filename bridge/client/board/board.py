@@ -28,6 +28,7 @@ from bridge.client.board.reading import (
     page_of_jobs,
     points_of,
 )
+from bridge.client.board.search import finds_few
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.user_state import UserState
 from bridge.wire.event import CloudEvent, decode
@@ -86,20 +87,22 @@ class Board:
         after = None
         if cursor is not None:
             after = read_cursor(cursor, sort, is_descending=descending)
-        can_search = self.database.can_search
-        statement = page_of_jobs(
-            wanted,
-            sort=sort,
-            is_descending=descending,
-            size=size,
-            offset=offset,
-            after=after,
-            can_search=can_search,
-        )
-        counting = number_of_jobs(wanted, can_search=can_search)
-        found, counts = self.database.read(
-            lambda it: (it.execute(statement).all(), it.execute(counting).all())
-        )
+
+        def read(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
+            by_index = self._is_by_index(connection, wanted)
+            statement = page_of_jobs(
+                wanted,
+                sort=sort,
+                is_descending=descending,
+                size=size,
+                offset=offset,
+                after=after,
+                by_index=by_index,
+            )
+            counting = number_of_jobs(wanted, by_index=by_index)
+            return connection.execute(statement).all(), connection.execute(counting).all()
+
+        found, counts = self.database.read(read)
         jobs = tuple(rows.job_from(it) for it in found[:size])
         following = None
         if len(found) > size:
@@ -108,9 +111,13 @@ class Board:
 
     def counts(self, wanted: JobFilter = ALL_JOBS) -> Mapping[UserState, int]:
         """How many jobs that fit there are in each state; every state is there."""
-        statement = number_of_jobs(wanted, can_search=self.database.can_search)
+
+        def read(connection: Connection) -> Sequence[Any]:
+            by_index = self._is_by_index(connection, wanted)
+            return connection.execute(number_of_jobs(wanted, by_index=by_index)).all()
+
         counts = dict.fromkeys(UserState, 0)
-        for state, number in self.database.read(lambda it: it.execute(statement).all()):
+        for state, number in self.database.read(read):
             counts[UserState(state)] = int(number)
         return counts
 
@@ -215,6 +222,9 @@ class Board:
             gone += number
         self.database.write(lambda it, _: writing.delete_notices(it, before=before))
         return gone
+
+    def _is_by_index(self, connection: Connection, wanted: JobFilter) -> bool:
+        return self.database.can_search and finds_few(connection, wanted.text)
 
 
 def _check_page(size: int, offset: int) -> None:

@@ -185,6 +185,8 @@ class JobFilter:
     """Each label must be there with this value."""
     sweep: str = ""
     """Tasks of the sweep with this id."""
+    with_tasks: bool = True
+    """Whether tasks of sweeps are shown, each as the job that it is."""
     text: str = ""
     """Part of the name, the job's id or the image; letters' case does not matter, at least in
     ASCII."""

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-VERSION = 3
+VERSION = 4
 """One more with each change of the tables in `DRAWN`, which are then made anew from `events`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -175,6 +175,7 @@ tallies = Table(
     Column("user", Text, primary_key=True),
     Column("kind", Text, primary_key=True),
     Column("state", Text, primary_key=True),
+    Column("is_task", Integer, primary_key=True),
     Column("count", Integer, nullable=False),
 )
 

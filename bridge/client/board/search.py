@@ -2,13 +2,18 @@
 
 SQLite: a table of FTS5 with its trigram tokenizer (sqlite.org/fts5, 4.3.4), which triggers keep.
 PostgreSQL: the indexes of pg_trgm, where that may be installed; they serve the question as it is.
-Elsewhere, and for less than three characters, every job is looked at.
+Elsewhere, for less than three characters, and for what very many jobs have in them, jobs are looked
+at one by one: a page is full soon then.
 """
+
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     column,
+    func,
     inspect,
     literal_column,
     or_,
@@ -23,6 +28,8 @@ from bridge.client.board.rows import clean
 _SEARCHED = ("name", "job_id", "image")
 _SHORTEST = 3
 """Characters: of fewer there is no trigram."""
+_FEW = 2_000
+"""Jobs: so many are sorted in a moment."""
 _INDEX = table("bridge_search", column("job_id"))
 
 _REMOVE = """
@@ -66,15 +73,26 @@ def make_index(connection: Connection) -> None:
 
 
 def can_search(connection: Connection) -> bool:
-    """Whether `having` may be asked here."""
+    """Whether `finds_few` may be asked here."""
     return connection.dialect.name == "sqlite" and inspect(connection).has_table(_INDEX.name)
 
 
-def having(text: str, *, can_search: bool) -> ColumnElement[bool]:
+def finds_few(connection: Connection, text: str) -> bool:
+    """Whether the index finds this text, and in few jobs."""
+    if len(text) < _SHORTEST:
+        return False
+    some = _found(text).limit(_FEW + 1).subquery()
+    return (connection.scalar(select(func.count()).select_from(some)) or 0) <= _FEW
+
+
+def having(text: str, *, by_index: bool) -> ColumnElement[bool]:
     """That one of a job's texts has this one in it, whatever the case of its letters."""
-    jobs, text = schema.jobs.c, clean(text)
-    if can_search and len(text) >= _SHORTEST:
-        phrase = '"' + text.replace('"', '""') + '"'
-        found = select(_INDEX.c.job_id).where(literal_column(_INDEX.name).op("MATCH")(phrase))
-        return jobs.job_id.in_(found)
-    return or_(*(jobs[it].icontains(text, autoescape=True) for it in _SEARCHED))
+    jobs = schema.jobs.c
+    if by_index:
+        return jobs.job_id.in_(_found(text))
+    return or_(*(jobs[it].icontains(clean(text), autoescape=True) for it in _SEARCHED))
+
+
+def _found(text: str) -> Select[Any]:
+    phrase = '"' + clean(text).replace('"', '""') + '"'
+    return select(_INDEX.c.job_id).where(literal_column(_INDEX.name).op("MATCH")(phrase))

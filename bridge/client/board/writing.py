@@ -17,7 +17,7 @@ from bridge.wire.event import CloudEvent
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
-Tally = tuple[str, str, str, str]
+Tally = tuple[str, str, str, str, int]
 
 _OF_JOBS = (
     schema.events,
@@ -158,7 +158,7 @@ def _count(
     change = Counter(map(_tally, now.values()))
     change.subtract(map(_tally, before.values()))
     table = schema.tallies
-    for (site, user, kind, state), number in change.items():
+    for (site, user, kind, state, is_task), number in change.items():
         if not number:
             continue
         is_it = and_(
@@ -166,16 +166,16 @@ def _count(
             table.c.user == user,
             table.c.kind == kind,
             table.c.state == state,
+            table.c.is_task == is_task,
         )
         counted = connection.execute(
             update(table).where(is_it).values(count=table.c.count + number)
         )
         if not counted.rowcount:
-            connection.execute(
-                insert(table).values(site=site, user=user, kind=kind, state=state, count=number)
-            )
+            names = {"site": site, "user": user, "kind": kind, "state": state, "is_task": is_task}
+            connection.execute(insert(table).values(**names, count=number))
 
 
 def _tally(job: BoardJob) -> Tally:
     row = rows.job_row(job)
-    return row["site"], row["user"], row["kind"], row["state"]
+    return row["site"], row["user"], row["kind"], row["state"], int(job.sweep is not None)

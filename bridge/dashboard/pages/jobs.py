@@ -133,6 +133,8 @@ def _chosen(after: JobsQuery, before: JobsQuery) -> JobsQuery:
         match ctx.triggered_id:
             case {"type": "jobs-state", "state": "all"}:
                 after = replace(after, states=frozenset())
+            case {"type": "jobs-state", "state": "tasks"}:
+                after = replace(after, with_tasks=not after.with_tasks)
             case {"type": "jobs-state", "state": str(state)}:
                 after = replace(after, states=after.states ^ {UserState(state)})
             case {"type": "jobs-sort", "column": str(column)}:
@@ -188,15 +190,16 @@ def _chips(counts: Mapping[UserState, int], query: JobsQuery) -> list[Component]
             _chip(str(state), title, number, is_on=state in query.states)
             for state, title, number in state_counts(counts)
         ),
+        _chip("tasks", "Tasks of sweeps too", None, is_on=query.wanted.with_tasks),
     ]
 
 
-def _chip(state: str, title: str, number: int, *, is_on: bool) -> Component:
+def _chip(state: str, title: str, number: int | None, *, is_on: bool) -> Component:
     return html.Button(
         [
             html.Span(className="dot", **attributes(aria_hidden="true")),
             title,
-            html.Span(f"{number:,}", className="number"),
+            None if number is None else html.Span(f"{number:,}", className="number"),
         ],
         id={"type": "jobs-state", "state": state},
         className=f"chip state-{state}",

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.adapters.budget import BudgetedRunner
+from bridge.adapters.budgeted import BudgetedRunner
 from bridge.adapters.local_folders import LocalFiles, LocalFolders
 from bridge.adapters.local_processes.scheduler import LocalProcesses
 from bridge.adapters.pyslurm.scheduler import PyslurmScheduler
@@ -39,14 +39,17 @@ def reached(settings: SiteSettings, clock: Clock) -> Iterator[Reached]:
         yield _here(local_processes(settings, clock), settings, clock)
         return
     if settings.scheduler.kind is SchedulerKind.PYSLURM:
-        with open_pyslurm(settings, clock) as through_pyslurm:
+        with open_pyslurm(settings, clock, spent_in=_spent_in(settings)) as through_pyslurm:
             yield _here(through_pyslurm, settings, clock)
         return
     if access is None:
-        yield _here(_slurm(LocalRunner(), settings, clock), settings, clock)
+        with _slurm(LocalRunner(), settings, clock) as scheduler:
+            yield _here(scheduler, settings, clock)
         return
-    with login_node(settings, access, clock) as node:
-        scheduler = _slurm(node.runner, settings, clock)
+    with (
+        login_node(settings, access, clock) as node,
+        _slurm(node.runner, settings, clock) as scheduler,
+    ):
         images = SiteImages(node.runner, settings.site)
         yield Reached(scheduler=scheduler, folders=node.folders, files=node.files, images=images)
 
@@ -110,9 +113,15 @@ def login_node(settings: SiteSettings, access: SshSettings, clock: Clock) -> Ite
 
 
 @contextmanager
-def open_pyslurm(settings: SiteSettings, clock: Clock) -> Iterator[PyslurmScheduler]:
-    """Submission through pyslurm. Raises ConfigurationError when it cannot be used here."""
-    budgeted = BudgetedRunner(LocalRunner(), clock, _budgets(settings.scheduler))
+def open_pyslurm(
+    settings: SiteSettings, clock: Clock, *, spent_in: str | None = None
+) -> Iterator[PyslurmScheduler]:
+    """Submission through pyslurm. Raises ConfigurationError when it cannot be used here.
+
+    `spent_in` is where the daemon keeps what is spent of its budgets.
+    """
+    budgets = _budgets(settings.scheduler)
+    budgeted = BudgetedRunner(LocalRunner(), clock, budgets, kept_in=spent_in)
     command_line = SlurmCommandLine(budgeted, settings.scheduler)
     scheduler = PyslurmScheduler(
         settings.scheduler,
@@ -120,14 +129,21 @@ def open_pyslurm(settings: SiteSettings, clock: Clock) -> Iterator[PyslurmSchedu
         client=command_line.client,
         spend=lambda: budgeted.spend(("sbatch",)),
     )
-    with closing(scheduler):
+    with closing(budgeted), closing(scheduler):
         scheduler.verify()
         yield scheduler
 
 
-def _slurm(runner: Runner, settings: SiteSettings, clock: Clock) -> SlurmCommandLine:
-    budgeted = BudgetedRunner(runner, clock, _budgets(settings.scheduler))
-    return SlurmCommandLine(budgeted, settings.scheduler)
+@contextmanager
+def _slurm(runner: Runner, settings: SiteSettings, clock: Clock) -> Iterator[SlurmCommandLine]:
+    budgets = _budgets(settings.scheduler)
+    with closing(BudgetedRunner(runner, clock, budgets, kept_in=_spent_in(settings))) as budgeted:
+        yield SlurmCommandLine(budgeted, settings.scheduler)
+
+
+def _spent_in(settings: SiteSettings) -> str:
+    """Beside the journal, which only one daemon has."""
+    return f"{settings.journal.path}.spent"
 
 
 def local_processes(settings: SiteSettings, clock: Clock) -> LocalProcesses:

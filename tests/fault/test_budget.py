@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from counted_jobs import impatient, send, wait_for_ends
-from site_bridge import Configuration, OpenBridge
+from site_bridge import Configuration, OpenBridge, SiteBridge
 from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
@@ -46,7 +46,51 @@ def test_slurm_is_never_asked_more_often_than_allowed_and_all_ends_are_told(
     bridge.wait_for(None, {"unreachable"}, patience=timedelta(minutes=2))
     testbed.start("slurmctld")
     wait_for_ends(bridge, dict.fromkeys(jobs, "finished"), patience=timedelta(minutes=4))
-    asked = [float(it) for it in (user_folder / "questions").read_text().split()]
+    asked = asked_at(user_folder / "questions")
     assert len(asked) > MOST
+    assert_within_budget(asked)
+
+
+def test_a_daemon_that_is_killed_again_and_again_asks_no_more_often_than_one_that_lives(
+    testbed: Testbed, open_bridge: OpenBridge, user_folder: Path
+) -> None:
+    for command in ("squeue", "sacct"):
+        folder = stand_in(testbed, user_folder, command, NOTES_THE_TIME)
+
+    def frugal(configuration: Configuration) -> None:
+        impatient(configuration)
+        stand_ins_first(configuration, folder)
+        configuration["scheduler"]["queries_per_minute"] = MOST
+
+    bridge = open_bridge(frugal)
+    job_id = send(bridge, "while [ ! -e end ]; do sleep 0.2; done")
+    bridge.wait_for(job_id, {"started"})
+    questions = user_folder / "questions"
+    # Each new daemon asks at once about the job that runs: together they would ask too often.
+    for _ in range(MOST):
+        bridge.kill()
+        seen, since = len(asked_at(questions)), bridge.log.stat().st_size
+        bridge.start()
+        wait_until_it_asks(bridge, questions, seen=seen, since=since)
+    bridge.as_user("touch", str(bridge.folder / job_id / "end"))
+    bridge.wait_for(job_id, {"exited"})
+    asked = asked_at(questions)
+    assert len(asked) >= MOST
+    assert_within_budget(asked)
+
+
+def wait_until_it_asks(bridge: SiteBridge, questions: Path, *, seen: int, since: int) -> None:
+    """Or says in its log, from this byte on, that it may not."""
+    bridge.wait_until(
+        lambda: len(asked_at(questions)) > seen or "over_budget" in bridge.logged(since),
+        "it has asked, or may not",
+    )
+
+
+def asked_at(questions: Path) -> list[float]:
+    return [float(it) for it in questions.read_text().split()] if questions.exists() else []
+
+
+def assert_within_budget(asked: list[float]) -> None:
     spans = [later - earlier for earlier, later in zip(asked, asked[MOST:], strict=False)]
-    assert min(spans) > 60 - ROUNDING
+    assert min(spans, default=60) > 60 - ROUNDING

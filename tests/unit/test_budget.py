@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.adapters.budget import BudgetedRunner
+from bridge.adapters.budgeted import BudgetedRunner
 from bridge.core.errors import OverBudgetError, UnavailableError
 from bridge.core.policy import LookPolicy, budget_wait, next_look, within_budget
 from bridge.testing.clock import FakeClock
@@ -23,11 +24,21 @@ MANY = settings(max_examples=200, deadline=None)
 class Desk:
     """A budgeted runner over one that answers everything."""
 
-    def __init__(self, queries: int | None, submissions: int | None = None) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        queries: int | None,
+        submissions: int | None = None,
+        *,
+        clock: FakeClock | None = None,
+        kept_in: Path | None = None,
+    ) -> None:
+        self.clock = clock or FakeClock()
         self.runner = FakeRunner(*[completed()] * 2000)
         self.budgeted = BudgetedRunner(
-            self.runner, self.clock, [(QUERIES, queries), (SUBMISSIONS, submissions)]
+            self.runner,
+            self.clock,
+            [(QUERIES, queries), (SUBMISSIONS, submissions)],
+            kept_in=None if kept_in is None else str(kept_in),
         )
 
     def runs(self, *argv: str) -> bool:
@@ -184,3 +195,75 @@ def test_looks_of_two_commands_each_stay_within_the_budget(
     assert (slowed.shortest.total_seconds(), slowed.longest.total_seconds()) == (shortest, longest)
     assert slowed.min_job_age == looks.min_job_age
     assert 2 * MINUTE / next_look(slowed, quiet_for=timedelta(0)) <= per_minute
+
+
+def test_who_starts_anew_is_bound_by_what_was_spent_before(tmp_path: Path) -> None:
+    first = Desk(3, kept_in=tmp_path / "journal.spent")
+    assert first.runs("squeue")
+    first.clock.move(timedelta(seconds=20))
+    assert first.runs("sacct")
+    second = Desk(3, clock=first.clock, kept_in=tmp_path / "journal.spent")
+    assert [second.runs("squeue") for _ in range(2)] == [True, False]
+    third = Desk(3, clock=first.clock, kept_in=tmp_path / "journal.spent")
+    assert not third.runs("squeue")
+    third.clock.move(timedelta(seconds=40))
+    assert [third.runs("squeue") for _ in range(2)] == [True, False]
+
+
+def test_a_budget_that_was_lowered_counts_what_was_spent_last(tmp_path: Path) -> None:
+    first = Desk(5, kept_in=tmp_path / "spent")
+    for _ in range(5):
+        assert first.runs("squeue")
+        first.clock.move(timedelta(seconds=10))
+    second = Desk(2, clock=first.clock, kept_in=tmp_path / "spent")
+    with pytest.raises(OverBudgetError) as over:
+        second.budgeted.run(["squeue"], timeout=LIMIT)
+    assert over.value.wait == timedelta(seconds=40)
+
+
+def test_each_budget_is_kept_by_itself(tmp_path: Path) -> None:
+    first = Desk(1, 1, kept_in=tmp_path / "journal.spent")
+    assert first.runs("squeue")
+    second = Desk(1, 1, clock=first.clock, kept_in=tmp_path / "journal.spent")
+    assert [second.runs("squeue"), second.runs("sbatch")] == [False, True]
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=60), st.integers(1, 6))
+@MANY
+def test_however_often_it_starts_anew_no_minute_has_more_than_the_budget(
+    tmp_path_factory: pytest.TempPathFactory, pauses: list[int], most: int
+) -> None:
+    clock, kept_in = FakeClock(), tmp_path_factory.mktemp("kept") / "spent"
+    ran: list[timedelta] = []
+    for pause in pauses:
+        desk = Desk(most, clock=clock, kept_in=kept_in)
+        ran += [clock.uptime() for _ in range(2) if desk.runs("squeue")]
+        desk.budgeted.close()
+        clock.move(timedelta(seconds=pause))
+    assert all(later - earlier >= MINUTE for earlier, later in zip(ran, ran[most:], strict=False))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x" * 7, b"\xff" * 24, b"\x00" * 24, b"\x00" * 7 + b"\x7f" + b"?" * 17]
+)
+def test_a_file_of_which_nothing_can_be_understood_counts_for_nothing(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "spent.sacct-squeue").write_bytes(content)
+    desk = Desk(3, kept_in=tmp_path / "spent")
+    assert [desk.runs("squeue") for _ in range(4)] == [True, True, True, False]
+    again = Desk(3, clock=desk.clock, kept_in=tmp_path / "spent")
+    assert not again.runs("squeue")
+
+
+def test_times_of_before_the_machine_was_started_anew_count_for_nothing(tmp_path: Path) -> None:
+    late = FakeClock()
+    late.move(timedelta(days=1))
+    assert Desk(1, clock=late, kept_in=tmp_path / "spent").runs("squeue")
+    assert Desk(1, kept_in=tmp_path / "spent").runs("squeue")
+
+
+def test_a_file_that_cannot_be_kept_bounds_this_process_alone(tmp_path: Path) -> None:
+    desk = Desk(1, kept_in=tmp_path / "absent" / "spent")
+    assert [desk.runs("squeue") for _ in range(2)] == [True, False]
+    assert Desk(1, clock=desk.clock, kept_in=tmp_path / "absent" / "spent").runs("squeue")

@@ -3,8 +3,10 @@
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from threading import Lock
 
+from bridge.adapters.budgeted.spent_times import SpentTimes
 from bridge.core.errors import OverBudgetError
 from bridge.core.policy import budget_wait
 from bridge.ports import Clock, Completed, Runner
@@ -18,12 +20,27 @@ class BudgetedRunner:
     """
 
     def __init__(
-        self, runner: Runner, clock: Clock, budgets: Sequence[tuple[frozenset[str], int | None]]
+        self,
+        runner: Runner,
+        clock: Clock,
+        budgets: Sequence[tuple[frozenset[str], int | None]],
+        *,
+        kept_in: str | None = None,
     ) -> None:
-        """Each budget is a set of commands, and how many of them may run in any minute."""
+        """Each budget is a set of commands, and how many of them may run in any minute.
+
+        What is spent is kept in files whose paths begin with `kept_in`, and binds the next process
+        as well.
+        """
         self._runner = runner
         self._clock = clock
-        self._budgets = [_Budget(commands, most) for commands, most in budgets if most]
+        now = clock.uptime()
+        self._budgets = [_Budget(them, most, kept_in, now) for them, most in budgets if most]
+
+    def close(self) -> None:
+        """Let the files go."""
+        for budget in self._budgets:
+            budget.close()
 
     def run(self, argv: Sequence[str], *, stdin: str = "", timeout: timedelta) -> Completed:
         """See Runner. Raises OverBudgetError when nothing was run."""
@@ -38,11 +55,22 @@ class BudgetedRunner:
 
 
 class _Budget:
-    def __init__(self, commands: frozenset[str], most: int) -> None:
+    def __init__(
+        self, commands: frozenset[str], most: int, kept_in: str | None, now: timedelta
+    ) -> None:
         self.commands = commands
         self._most = most
-        self._spent: deque[timedelta] = deque(maxlen=most)
+        path = Path(f"{kept_in}.{'-'.join(sorted(commands))}")
+        self._kept = None if kept_in is None else SpentTimes(path, most=most)
+        before = self._kept.open(now=now) if self._kept is not None else ()
+        self._spent: deque[timedelta] = deque(before, maxlen=most)
         self._lock = Lock()
+
+    def close(self) -> None:
+        # With the lock: a number that a late thread still writes to may be another file's by then.
+        with self._lock:
+            if self._kept is not None:
+                self._kept.close()
 
     def spend(self, clock: Clock) -> None:
         with self._lock:
@@ -53,3 +81,5 @@ class _Budget:
                 words = f"{names}: {self._most} in a minute are all that we may run"
                 raise OverBudgetError(words, wait=wait)
             self._spent.append(now)
+            if self._kept is not None:
+                self._kept.note(now)

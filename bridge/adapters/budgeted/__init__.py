@@ -1,0 +1,5 @@
+"""Commands that keep to a budget."""
+
+from bridge.adapters.budgeted.runner import BudgetedRunner
+
+__all__ = ["BudgetedRunner"]

@@ -324,6 +324,10 @@ class CancelJournal(Protocol):
         """Those of these jobs that `remember_cancel` was called for."""
         ...
 
+    def overtaken(self) -> tuple[JobId, ...]:
+        """Jobs that `remember_cancel` was called for, and that do not know it and are not over."""
+        ...
+
     def cancelling(self) -> tuple[Job, ...]:
         """Jobs that Slurm has and that are to be cancelled."""
         ...

@@ -27,7 +27,6 @@ from bridge.wire.event import encode_rejection
 log = structlog.get_logger()
 
 _ASK_AGAIN = timedelta(seconds=30)
-_ALL = 1_000_000
 _Named = tuple[SlurmId, SubmissionTag]
 # The id alone does not tell: Slurm may have given it out again.
 _UNKNOWN = Problem(
@@ -91,7 +90,8 @@ class Cancellation:
         """
         now = self._clock.uptime()
         if self._may_have_missed_some:
-            self._cancel_missed()
+            self._request(self._cancels.overtaken())
+            self._may_have_missed_some = False
         wanted = self._in_slurm(self._cancels.cancelling())
         self._asked = {it: at for it, at in self._asked.items() if it in wanted}
         due = [it for it in wanted if now - self._asked.get(it, now - _ASK_AGAIN) >= _ASK_AGAIN]
@@ -101,11 +101,6 @@ class Cancellation:
             self._scheduler.cancel(due)
             self._asked |= dict.fromkeys(due, now)
         return _ASK_AGAIN
-
-    def _cancel_missed(self) -> None:
-        jobs = (*self._jobs.waiting(_ALL, now=self._clock.now()), *self._jobs.live())
-        self._may_have_missed_some = False
-        self.cancel_arrivals([it.job_id for it in jobs])
 
     def _in_slurm(self, jobs: Sequence[Job]) -> dict[_Named, JobId]:
         """What Slurm is to cancel: for all tasks of a sweep that is to end, their array once."""

@@ -126,6 +126,11 @@ class MemoryJournal:
         with self._available():
             return frozenset(it for it in job_ids if it in self._cancels)
 
+    def overtaken(self) -> tuple[JobId, ...]:
+        """See CancelJournal."""
+        known = self.jobs(self._cancels)
+        return tuple(it.job_id for it in known if not it.is_over and it.cancel_requested_at is None)
+
     def cancelling(self) -> tuple[Job, ...]:
         """See CancelJournal."""
         return tuple(it for it in self.live() if it.cancel_requested_at is not None)

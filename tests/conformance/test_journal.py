@@ -399,6 +399,25 @@ def test_a_cancel_is_remembered_of_a_job_that_is_not_known_yet(journal: Journal)
     assert journal.jobs([numbered_id(1)]) == (an_acceptance(1).job,)
 
 
+def test_a_cancel_has_overtaken_each_job_that_does_not_know_of_it_and_is_not_over(
+    journal: Journal,
+) -> None:
+    for number, phase in enumerate(Phase):
+        journal.admit([an_acceptance(it) for it in (number, number + 100, number + 200)])
+        unaware = replace(an_acceptance(number).job, phase=phase, revision=2)
+        aware = replace(
+            an_acceptance(number + 100).job, phase=phase, revision=2, cancel_requested_at=START
+        )
+        assert journal.record([Change(job=it, messages=()) for it in (unaware, aware)]) == ()
+        for it in (unaware, aware):
+            journal.remember_cancel(it.job_id, at=START)
+    journal.remember_cancel(numbered_id(999), at=START)
+
+    overtaken = {it.phase for it in journal.jobs(journal.overtaken())}
+    assert len(journal.overtaken()) == len(overtaken)
+    assert overtaken == set(Phase) - {Phase.FINISHED, Phase.FAILED, Phase.CANCELLED}
+
+
 def test_jobs_to_cancel_are_those_that_slurm_has(journal: Journal) -> None:
     for number, phase in enumerate(Phase):
         journal.admit([an_acceptance(number), an_acceptance(number + 100)])

@@ -127,6 +127,12 @@ class SqliteJournal:
             lambda it: frozenset(row["job_id"] for row in it.execute(SQL["cancels"], wanted))
         )
 
+    def overtaken(self) -> tuple[JobId, ...]:
+        """See CancelJournal."""
+        return self._read(
+            lambda it: tuple(JobId(row["job_id"]) for row in it.execute(SQL["overtaken"]))
+        )
+
     def cancelling(self) -> tuple[Job, ...]:
         """See CancelJournal."""
         return self._read(lambda it: _jobs(it, "cancelling"))

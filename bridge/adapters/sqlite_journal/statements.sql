@@ -125,6 +125,11 @@ ON CONFLICT (job_id) DO NOTHING;
 -- name: cancels
 SELECT job_id FROM json_each(:job_ids) JOIN cancels ON cancels.job_id = json_each.value;
 
+-- name: overtaken
+-- CROSS JOIN: each cancel's job, and not each job's cancel. Asked when a daemon starts.
+SELECT cancels.job_id FROM cancels CROSS JOIN jobs ON jobs.job_id = cancels.job_id
+WHERE cancel_requested_at IS NULL AND phase NOT IN ('finished', 'failed', 'cancelled');
+
 -- name: last_notice
 SELECT json_each.value AS routing_key, (
     SELECT max(position) FROM events INDEXED BY notices_by_routing_key

@@ -27,16 +27,8 @@ def test_slurm_is_never_asked_more_often_than_allowed_and_all_ends_are_told(
     user_folder: Path,
     back_after: Callable[[str], None],
 ) -> None:
-    for command in ("squeue", "sacct"):
-        folder = stand_in(testbed, user_folder, command, NOTES_THE_TIME)
-
-    def frugal(configuration: Configuration) -> None:
-        impatient(configuration)
-        stand_ins_first(configuration, folder)
-        # Each submission that is cut off is looked up before it is sent again: more questions.
-        configuration["scheduler"] |= {"queries_per_minute": MOST, "parallel_submissions": 1}
-
-    bridge = open_bridge(frugal)
+    # Each submission that is cut off is looked up before it is sent again: more questions.
+    bridge = frugal_bridge(testbed, user_folder, open_bridge, parallel_submissions=1)
     jobs = [send(bridge) for _ in range(15)]
     for job_id in jobs:
         bridge.wait_for(job_id, {"exited"})
@@ -54,15 +46,7 @@ def test_slurm_is_never_asked_more_often_than_allowed_and_all_ends_are_told(
 def test_a_daemon_that_is_killed_again_and_again_asks_no_more_often_than_one_that_lives(
     testbed: Testbed, open_bridge: OpenBridge, user_folder: Path
 ) -> None:
-    for command in ("squeue", "sacct"):
-        folder = stand_in(testbed, user_folder, command, NOTES_THE_TIME)
-
-    def frugal(configuration: Configuration) -> None:
-        impatient(configuration)
-        stand_ins_first(configuration, folder)
-        configuration["scheduler"]["queries_per_minute"] = MOST
-
-    bridge = open_bridge(frugal)
+    bridge = frugal_bridge(testbed, user_folder, open_bridge)
     job_id = send(bridge, "while [ ! -e end ]; do sleep 0.2; done")
     bridge.wait_for(job_id, {"started"})
     questions = user_folder / "questions"
@@ -77,6 +61,21 @@ def test_a_daemon_that_is_killed_again_and_again_asks_no_more_often_than_one_tha
     asked = asked_at(questions)
     assert len(asked) >= MOST
     assert_within_budget(asked)
+
+
+def frugal_bridge(
+    testbed: Testbed, user_folder: Path, open_bridge: OpenBridge, **scheduler: object
+) -> SiteBridge:
+    """One that may ask Slurm rarely, and whose questions are noted."""
+    for command in ("squeue", "sacct"):
+        folder = stand_in(testbed, user_folder, command, NOTES_THE_TIME)
+
+    def frugal(configuration: Configuration) -> None:
+        impatient(configuration)
+        stand_ins_first(configuration, folder)
+        configuration["scheduler"] |= {"queries_per_minute": MOST, **scheduler}
+
+    return open_bridge(frugal)
 
 
 def wait_until_it_asks(bridge: SiteBridge, questions: Path, *, seen: int, since: int) -> None:

@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
+PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
+# What a site's file names, job messages have to be able to ask for.
+
 _WORDS: Mapping[str, str] = MappingProxyType(
     {
         "string_type": "text is wanted",

@@ -17,6 +17,13 @@ from bridge.core.quantity import (
     read_walltime,
 )
 from bridge.core.retry import RETRYABLE, read_retryable
+from bridge.core.wanted import (
+    ENVIRONMENT_NAME,
+    GPU_TYPE,
+    PROFILE_NAME,
+    REFERENCE,
+    SLURM_WORD,
+)
 
 _WALLTIME = r"([0-9]{1,3}-)?[0-9]{1,4}:[0-5][0-9]:[0-5][0-9]"
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -158,23 +165,18 @@ PlainPath = Annotated[
 _SITE_NAME = r"^[a-z0-9][a-z0-9-]*$"
 _TAG_PREFIX = r"^[A-Za-z][A-Za-z0-9_-]*$"
 _NAMESPACE = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-_SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
-_ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
-_GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
-_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _QUEUE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$"
 
 ACCEPTED: Mapping[str, str] = {
     _SITE_NAME: "lower case letters, digits and hyphens are wanted, a letter or a digit first",
     _TAG_PREFIX: "letters, digits, _ and - are wanted, a letter first",
     _NAMESPACE: "letters, digits, _ and - are wanted, a letter or a digit first",
-    _SLURM_WORD: "one word of letters, digits and _ . & | : * - is wanted, a letter or a digit "
+    SLURM_WORD: "one word of letters, digits and _ . & | : * - is wanted, a letter or a digit "
     "first",
-    _ENVIRONMENT_NAME: "the name of a variable is wanted: letters, digits and _, no digit first",
-    _PROFILE_NAME: "lower case letters, digits, _ and - are wanted, a letter or a digit first",
-    _GPU_TYPE: "letters, digits and _ . - are wanted, a letter first",
-    _REFERENCE: "letters, digits and _ . - are wanted, a letter or a digit first",
+    ENVIRONMENT_NAME: "the name of a variable is wanted: letters, digits and _, no digit first",
+    PROFILE_NAME: "lower case letters, digits, _ and - are wanted, a letter or a digit first",
+    GPU_TYPE: "letters, digits and _ . - are wanted, a letter first",
+    REFERENCE: "letters, digits and _ . - are wanted, a letter or a digit first",
     _QUEUE_NAME: "letters, digits and _ . : - are wanted, no punctuation but _ first",
 }
 """What a regular expression accepts, in words."""
@@ -182,11 +184,11 @@ ACCEPTED: Mapping[str, str] = {
 SiteName = Annotated[str, Field(pattern=_SITE_NAME, max_length=60)]
 TagPrefix = Annotated[str, Field(pattern=_TAG_PREFIX, max_length=60)]
 NamespaceName = Annotated[str, Field(pattern=_NAMESPACE, max_length=60)]
-SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
-EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
-ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]
-GpuType = Annotated[str, Field(pattern=_GPU_TYPE, max_length=100)]
-SecretReference = Annotated[str, Field(pattern=_REFERENCE, max_length=100)]
-ModuleName = Annotated[str, Field(pattern=_REFERENCE, max_length=100)]
+SlurmWord = Annotated[str, Field(pattern=SLURM_WORD, max_length=100)]
+EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=200)]
+ProfileName = Annotated[str, Field(pattern=PROFILE_NAME, max_length=60)]
+GpuType = Annotated[str, Field(pattern=GPU_TYPE, max_length=100)]
+SecretReference = Annotated[str, Field(pattern=REFERENCE, max_length=100)]
+ModuleName = Annotated[str, Field(pattern=REFERENCE, max_length=100)]
 QueueName = Annotated[str, Field(pattern=_QUEUE_NAME, max_length=200)]
 Directive = Annotated[str, Field(max_length=1000), AfterValidator(_directive)]

@@ -11,6 +11,13 @@ from pydantic.config import JsonDict
 from bridge.core.failure import FailureReason
 from bridge.core.quantity import LARGEST_NICE
 from bridge.core.retry import RETRYABLE, read_retryable
+from bridge.core.wanted import (
+    ENVIRONMENT_NAME,
+    GPU_TYPE,
+    PROFILE_NAME,
+    REFERENCE,
+    SLURM_WORD,
+)
 
 
 def checked_by(read: Callable[[str], object]) -> AfterValidator:
@@ -47,19 +54,14 @@ def _absolute_path(text: str) -> str:
 
 LONGEST_SHORT_STRING = 255
 """In bytes."""
-_SLURM_WORD = r"^[A-Za-z0-9][A-Za-z0-9_.&|:*-]*$"
-_PROFILE_NAME = r"^[a-z0-9][a-z0-9_-]*$"
-_ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9 ._,:+@()/=-]*$"
 IMAGE = r"^[A-Za-z0-9/][A-Za-z0-9_./:@+=-]*$"
-_GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 ACCEPTED: Mapping[str, str] = {
-    _SLURM_WORD: "a letter or digit is wanted, then letters, digits and any of _.&|:*-",
-    _GPU_TYPE: "a letter is wanted, then letters, digits and any of _.-",
-    _PROFILE_NAME: "a small letter or digit is wanted, then small letters, digits, _ and -",
-    _ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
-    _REFERENCE: "a letter or digit is wanted, then letters, digits and any of _.-",
+    SLURM_WORD: "a letter or digit is wanted, then letters, digits and any of _.&|:*-",
+    GPU_TYPE: "a letter is wanted, then letters, digits and any of _.-",
+    PROFILE_NAME: "a small letter or digit is wanted, then small letters, digits, _ and -",
+    ENVIRONMENT_NAME: "a variable's name is wanted: letters, digits and _, no digit first",
+    REFERENCE: "a letter or digit is wanted, then letters, digits and any of _.-",
     _NAME: "a letter or digit is wanted, then letters, digits, spaces and any of ._,:+@()/=-"
     " (no accents)",
     IMAGE: "an image's name or path is wanted: a letter, digit or / first, then letters, digits"
@@ -71,12 +73,12 @@ NO_OTHER_NAMES: JsonDict = {"additionalProperties": False}
 Text = Annotated[str, AfterValidator(without_nul)]
 ShortText = Annotated[Text, Field(max_length=LONGEST_SHORT_STRING), AfterValidator(short_string)]
 AbsolutePath = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_absolute_path)]
-SlurmWord = Annotated[str, Field(pattern=_SLURM_WORD, max_length=100)]
-ProfileName = Annotated[str, Field(pattern=_PROFILE_NAME, max_length=60)]
-GpuType = Annotated[str, Field(pattern=_GPU_TYPE, max_length=100)]
+SlurmWord = Annotated[str, Field(pattern=SLURM_WORD, max_length=100)]
+ProfileName = Annotated[str, Field(pattern=PROFILE_NAME, max_length=60)]
+GpuType = Annotated[str, Field(pattern=GPU_TYPE, max_length=100)]
 Priority = Annotated[int, Field(ge=-LARGEST_NICE, le=LARGEST_NICE)]
-SecretReference = Annotated[str, Field(pattern=_REFERENCE, max_length=100)]
-EnvironmentName = Annotated[str, Field(pattern=_ENVIRONMENT_NAME, max_length=200)]
+SecretReference = Annotated[str, Field(pattern=REFERENCE, max_length=100)]
+EnvironmentName = Annotated[str, Field(pattern=ENVIRONMENT_NAME, max_length=200)]
 Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
 RetryableReason = Annotated[
     FailureReason,

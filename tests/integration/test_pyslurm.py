@@ -17,6 +17,7 @@ from site_bridge import Configuration, OpenBridge, SiteBridge
 from slurm_site import a_script, a_tag, command_line, eventually, in_queue
 from ssh_site import descendants
 from structlog.testing import capture_logs
+from sweep_of_three import check_a_sweep_of_three
 from testbed import Testbed
 
 from bridge.adapters.clock import SystemClock
@@ -29,7 +30,7 @@ from bridge.core.errors import (
     SubmissionUncertainError,
     UnavailableError,
 )
-from bridge.core.job import JobId, SlurmId, task_id
+from bridge.core.job import SlurmId
 from bridge.core.settings import SchedulerSettings
 from bridge.ports import Scheduler
 
@@ -279,15 +280,7 @@ def test_a_sweep_through_pyslurm_is_one_array_with_a_log_for_each_task(
 ) -> None:
     if not python_has_pyslurm:
         pytest.skip("this bridge has no pyslurm")
-    bridge = open_bridge(a_pyslurm_site)
-    sweep = {"list": [{"n": it} for it in range(3)], "at_once": 2}
-    job_id = bridge.run("sh", "-c", 'cat "$BRIDGE_PARAMS"', sweep=sweep)
-    assert bridge.told(job_id) == ["accepted", "queued", "started", "finished"]
-    array = bridge.last(job_id).data.slurm_id
-    for index in range(3):
-        task = task_id(JobId(job_id), index)
-        assert bridge.last(task).data.slurm_id == f"{array}_{index}"
-        assert (bridge.folder / task / "stdout").read_text() == f"n: {index}\n"
+    check_a_sweep_of_three(open_bridge(a_pyslurm_site), at_once=2)
 
 
 def test_a_bridge_with_a_fallback_runs_jobs_with_or_without_pyslurm(

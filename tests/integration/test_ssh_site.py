@@ -3,8 +3,7 @@
 import json
 
 from site_bridge import OpenBridge, SiteBridge
-
-from bridge.core.job import JobId, task_id
+from sweep_of_three import check_a_sweep_of_three
 
 TERMINAL = {"finished", "failed", "cancelled"}
 
@@ -40,15 +39,7 @@ def test_a_job_over_ssh_is_cancelled(open_bridge: OpenBridge) -> None:
 
 
 def test_a_sweep_over_ssh_is_one_array_with_a_log_for_each_task(open_bridge: OpenBridge) -> None:
-    bridge = over_ssh(open_bridge)
-    sweep = {"list": [{"n": it} for it in range(3)]}
-    job_id = bridge.run("sh", "-c", 'cat "$BRIDGE_PARAMS"', sweep=sweep)
-    assert bridge.told(job_id) == ["accepted", "queued", "started", "finished"]
-    array = bridge.last(job_id).data.slurm_id
-    for index in range(3):
-        task = task_id(JobId(job_id), index)
-        assert bridge.last(task).data.slurm_id == f"{array}_{index}"
-        assert (bridge.folder / task / "stdout").read_text() == f"n: {index}\n"
+    check_a_sweep_of_three(over_ssh(open_bridge))
 
 
 def test_ten_jobs_over_ssh_run_each_once(open_bridge: OpenBridge) -> None:

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import structlog
+from sqlalchemy import Connection, Row
 
 from bridge.adapters.rabbitmq import PassingListener
 from bridge.client.ask import Asker
@@ -148,9 +149,14 @@ class Hearing:
         is_due = self._told_at is None or now - self._told_at >= _TELL
         if not said and not (is_heard and is_due):
             return
-        self._database.write(lambda it, _: write_presence(it, said, now=now))
+
+        def write(connection: Connection, _: Row[Any]) -> None:
+            write_presence(connection, said, now=now)
+            if is_heard:
+                write_hearing(connection, until=now)
+
+        self._database.write(write)
         if is_heard:
-            self._database.write(lambda it, _: write_hearing(it, until=now))
             self._told_at = now
 
     def _ask_limits(self, bridges: Bridges, said: tuple[Presence, ...]) -> None:

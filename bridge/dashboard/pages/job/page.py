@@ -13,7 +13,7 @@ from bridge.dashboard.pages.job.head import not_known, top
 from bridge.dashboard.pages.job.output import last_words, output, output_card
 from bridge.dashboard.pages.job.request import Sets, request_card
 from bridge.dashboard.pages.job.story import attempts_card, timeline
-from bridge.dashboard.pages.job.tasks import tasks_card, tasks_curve_card, tasks_figure
+from bridge.dashboard.pages.job.tasks import tasks_card, tasks_figure
 from bridge.dashboard.pages.job.work import artifacts, curve_card, progress
 from bridge.dashboard.parts import board_away, card, notice, pairs, paused, unless_seen
 from bridge.dashboard.view import facts_of, job_status
@@ -36,9 +36,11 @@ def layout(job_id: str, sent_to: str) -> Component:
                         [
                             html.Div(id="job-why"),
                             html.Div(id="job-tasks"),
-                            tasks_curve_card(),
+                            curve_card(
+                                "How they train", ident="card-tasks-curve", graph="job-tasks-curve"
+                            ),
                             html.Div(id="job-progress"),
-                            curve_card(),
+                            curve_card("While it trains", ident="card-curve", graph="job-curve"),
                             output_card(),
                             html.Div(id="job-artifacts"),
                         ],

@@ -20,19 +20,6 @@ MOST_CURVES = 12
 _POINTS = 150
 
 
-def tasks_curve_card() -> Component:
-    """The curves of the tasks, before there is one."""
-    graph = dcc.Graph(
-        id="job-tasks-curve",
-        figure=curve.figure([]),
-        responsive=True,
-        config={"displayModeBar": False, "displaylogo": False},
-        className="curve",
-        style={"height": "20rem"},
-    )
-    return card("How they train", graph, ident="card-tasks-curve", is_hidden=True)
-
-
 def tasks_card(desk: Desk, sweep: BoardJob, sets: Sets) -> Component:
     """The tasks with their states, and what each has of its own. Raises UnavailableError."""
     tasks = desk.board.tasks(sweep.job_id, size=MOST_TASKS)

@@ -71,14 +71,14 @@ def progress(points: Sequence[BoardPoint]) -> Component | None:
     return card("Progress", *told)
 
 
-def curve_card() -> Component:
-    """Its curve, before there is one."""
-    graph = dcc.Graph(
-        id="job-curve",
+def curve_card(title: str, *, ident: str, graph: str) -> Component:
+    """A card for curves, before there is one; `graph` is the id of the figure in it."""
+    figure = dcc.Graph(
+        id=graph,
         figure=curve.figure([]),
         responsive=True,
         config={"displayModeBar": False, "displaylogo": False},
         className="curve",
         style={"height": "20rem"},
     )
-    return card("While it trains", graph, ident="card-curve", is_hidden=True)
+    return card(title, figure, ident=ident, is_hidden=True)

@@ -18,6 +18,8 @@ SEED = int(os.environ.get("BRIDGE_TEST_SEED", "20260101"))
 SOAK = timedelta(minutes=float(os.environ.get("BRIDGE_TEST_SOAK_MINUTES", "10")))
 AT_ONCE = 40
 """So many jobs may be on their way at once: more only make the test wait."""
+ENOUGH = 40
+"""Jobs: a machine that is slow takes more time for them."""
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def kill_at_random(site: SiteBridge, load: JobLoad, *, lasting: timedelta) -> No
     print(f"seed {SEED}")  # noqa: T201  # shown when the test fails
     kills = 0
     ends = time.monotonic() + lasting.total_seconds()
-    while time.monotonic() < ends:
+    while time.monotonic() < ends or len(load) < ENOUGH:
         site.launch()
         time.sleep(chance.uniform(0.2, 2.5))
         for _ in range(min(chance.randint(0, 8), AT_ONCE - load.unfinished())):
@@ -62,7 +64,6 @@ def test_nothing_is_lost_or_run_twice_when_the_daemon_is_killed_at_random(
     kill_at_random(site, load, lasting=timedelta(seconds=40))
     site.start()
     load.check()
-    assert len(load) >= 40
 
 
 @pytest.mark.soak

@@ -119,6 +119,10 @@ def _queries(world: World, path: Path) -> Iterator[Figure]:
             "queued or running": lambda: page.jobs(
                 JobFilter(states={UserState.QUEUED, UserState.RUNNING})
             ),
+            "queued or complete": lambda: page.jobs(
+                JobFilter(states={UserState.QUEUED, UserState.COMPLETE})
+            ),
+            "of two kinds": lambda: page.jobs(JobFilter(kinds={"training", "other"})),
             "one user's": lambda: page.jobs(JobFilter(users={"user 7"})),
             "with a label": lambda: page.jobs(JobFilter(labels={"experiment": "42"})),
             "page in the middle, by offset": lambda: page.jobs(offset=jobs // 2),

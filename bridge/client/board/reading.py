@@ -39,14 +39,18 @@ def page_of_jobs(
 ) -> Select[Any]:
     """The jobs of a page, and one more where there are more."""
     column = _JOBS[sort.value]
-    found = jobs_with_progress().where(*_conditions(wanted, by_index=by_index))
+    order = [it.desc() if is_descending else it.asc() for it in (column, _JOBS.job_id)]
+    # First which jobs these are: an index tells that, and whole rows would be sorted with it.
+    found = select(_JOBS.job_id).where(*_conditions(wanted, by_index=by_index))
     if after is not None:
         place = tuple_(column, _JOBS.job_id)
         last = tuple_(literal(after.value, _STORED[type(after.value)]), literal(after.job_id))
         found = found.where(place < last if is_descending else place > last)
-    order = [it.desc() if is_descending else it.asc() for it in (column, _JOBS.job_id)]
     found = found.order_by(*order).limit(size + 1)
-    return found.offset(offset) if offset else found
+    if offset:
+        found = found.offset(offset)
+    shown = found.subquery()
+    return jobs_with_progress().join(shown, shown.c.job_id == _JOBS.job_id).order_by(*order)
 
 
 def jobs_with_progress() -> Select[Any]:
@@ -109,5 +113,9 @@ def _choices(wanted: JobFilter, columns: Any) -> Iterator[ColumnElement[bool]]:
         "user": wanted.users,
     }
     for name, values in choices.items():
-        if values:
-            yield columns[name].in_(sorted(values))
+        if not values:
+            continue
+        # There are few kinds: an index of them would be preferred to a better one, or to as good.
+        is_plain = name != "kind" or not (wanted.states or wanted.users)
+        column = columns[name] if is_plain else func.coalesce(columns[name], "")
+        yield column.in_(sorted(values))

@@ -53,19 +53,20 @@ def has_lines(points: Sequence[BoardPoint]) -> bool:
 
 def figure(points: Sequence[BoardPoint]) -> dict[str, Any]:
     """A Plotly figure with a line for each metric. Colours of text are those of the page."""
-    return _figure([_line(name, name, points, it) for it, name in enumerate(_names(points))])
+    names = _names(points)
+    lines = [_line(name, name, points, it) for it, name in enumerate(names)]
+    return _figure(lines, title=names[0] if len(names) == 1 else "")
 
 
 def figure_of_several(metric: str, lines: Mapping[str, Sequence[BoardPoint]]) -> dict[str, Any]:
     """A Plotly figure of one metric, with a line for each of these."""
-    drawn = _figure(
-        [_line(title, metric, points, it) for it, (title, points) in enumerate(lines.items())]
+    return _figure(
+        [_line(title, metric, points, it) for it, (title, points) in enumerate(lines.items())],
+        title=metric,
     )
-    drawn["layout"]["yaxis"]["title"] = {"text": metric}
-    return drawn
 
 
-def _figure(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _figure(lines: Sequence[dict[str, Any]], *, title: str) -> dict[str, Any]:
     return {
         "data": lines,
         "layout": {
@@ -77,7 +78,7 @@ def _figure(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "showlegend": len(lines) > 1,
             "legend": {"orientation": "h", "y": 1.08, "x": 0},
             "xaxis": {"title": {"text": "step"}, "zeroline": False, "fixedrange": True},
-            "yaxis": {"zeroline": False, "fixedrange": True},
+            "yaxis": {"title": {"text": title}, "zeroline": False, "fixedrange": True},
             # The same at every update: what a person has chosen in the figure stays.
             "uirevision": "curve",
         },

@@ -15,15 +15,17 @@ from unit.house import job_id
 
 from bridge.client import Bridge
 from bridge.client.board import Board
-from bridge.core.errors import ConfigurationError
+from bridge.core.errors import ConfigurationError, Problem
 from bridge.dashboard.app import make_app
 from bridge.dashboard.desk import Desk
 from bridge.dashboard.examples import TRAINED, Example, read_examples
 from bridge.dashboard.form import FIELDS
 from bridge.dashboard.pages import job, jobs, sites, submit
+from bridge.dashboard.pages.job.output import output
 from bridge.dashboard.pages.job.page import show_tasks
-from bridge.dashboard.pages.job.request import sets_in
+from bridge.dashboard.pages.job.request import command_line, sets_in
 from bridge.dashboard.query import JobsQuery
+from bridge.wire.event import decode, encode_rejection
 
 NOBODY = "amqp://nobody:nothing@127.0.0.1:1/"
 EXAMPLE = Example(
@@ -165,6 +167,26 @@ def test_a_queued_job_names_those_for_which_it_waits(desk: Desk) -> None:
     top, *_ = job.show(desk, job_id(49), "")
     assert job_id(7) in text(top)
     assert job_id(8) in text(top)
+
+
+def test_a_job_that_the_site_did_not_take_has_written_nothing_and_cannot_be_repeated(
+    desk: Desk,
+) -> None:
+    problem = Problem(where="color", what="unknown field")
+    message = encode_rejection(
+        site="testbed", at=at(3), body=b"{}", job_id=job_id(33), problems=(problem,)
+    )
+    desk.board.record([decode(message.body)])
+    top, *_ = job.show(desk, job_id(33), "")
+    assert "color unknown field" in " ".join(text(top).split())
+    assert "Run again" not in text(top)
+    assert output(desk, job_id(33), "stdout") == ("", "nothing: the site did not take it")
+
+
+def test_a_command_is_shown_as_a_shell_would_read_it() -> None:
+    assert command_line(["sh", "-c", "echo a; exit 7"]) == "sh -c 'echo a; exit 7'"
+    assert command_line("python3 train.py | tee log") == "python3 train.py | tee log"
+    assert command_line([]) == ""
 
 
 def test_a_job_that_was_sent_just_now_is_on_its_way(desk: Desk) -> None:

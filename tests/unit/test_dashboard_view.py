@@ -281,6 +281,11 @@ def test_a_curve_has_a_line_for_each_metric() -> None:
     assert curve.latest(points) == [("loss", "0.3333"), ("accuracy", "0.5")]
 
 
+def test_one_line_alone_is_named_beside_its_values() -> None:
+    layout = curve.figure([point(it, loss=1 / it) for it in (1, 2)])["layout"]
+    assert (layout["yaxis"]["title"], layout["showlegend"]) == ({"text": "loss"}, False)
+
+
 def test_what_is_no_number_is_a_gap_in_the_line() -> None:
     points = [point(1, loss=0.5), point(2, loss=None), point(3, loss=0.25), point(4, loss=None)]
     (line,) = curve.figure(points)["data"]

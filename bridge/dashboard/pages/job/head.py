@@ -75,6 +75,9 @@ def _problem(where: str, what: str) -> list[Component | str]:
 
 
 def _ways(job: BoardJob, status: JobStatus) -> list[Component]:
+    if status.is_over and not job.phase:
+        # A site keeps nothing of what it did not take, so that nothing could be sent again.
+        return []
     again = way("Run again", f"/submit?again={job.job_id}", is_main=status.is_over)
     if status.is_over:
         return [again]

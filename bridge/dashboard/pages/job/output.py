@@ -49,6 +49,8 @@ def output(desk: Desk, job_id: str, stream: str) -> tuple[str, Children]:
         job = desk.board.job(job_id)
         if job is None or (job.started_at is None and job.state not in OVER):
             return "", "nothing yet: it has not started"
+        if not job.phase:
+            return "", "nothing: the site did not take it"
         piece = desk.tail(job, stream, LOG_TAIL)
     except BridgeError as error:
         return "", f"cannot be fetched now: {error}"

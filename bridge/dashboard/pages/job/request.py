@@ -1,6 +1,7 @@
 """What was asked for."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
@@ -32,21 +33,22 @@ def request_card(desk: Desk, job_id: str) -> tuple[Component | None, Sets]:
         return card("Parameters", html.P(words, className="fine")), []
     params = parameters(request.get("params") or {})
     asked = parameters(request.get("resources") or {})
-    command = request.get("command")
     shown = [
         card("Parameters", pairs(params, is_code=True))
         if params
         else card("Parameters", html.P("It has none.", className="fine")),
         card(
             "What it asks for",
-            html.Pre(
-                command if isinstance(command, str) else " ".join(command or ()),
-                className="command",
-            ),
+            html.Pre(command_line(request.get("command") or ()), className="command"),
             pairs(asked),
         ),
     ]
     return html.Div(shown, className="column"), sets_in(request)
+
+
+def command_line(command: str | Sequence[str]) -> str:
+    """A command as a shell would read it: the words of a list stay apart."""
+    return command if isinstance(command, str) else shlex.join(command)
 
 
 def sets_in(request: Mapping[str, Any]) -> Sets:

@@ -1,6 +1,6 @@
 """Follow status events."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Self
 
@@ -50,11 +50,13 @@ class Follower:
         return of_job(self.events(quiet=quiet), job_id)
 
 
-def status_events(bodies: Iterable[bytes]) -> Iterator[CloudEvent]:
+def status_events(
+    bodies: Iterable[bytes], *, read: Callable[[bytes], CloudEvent] = decode
+) -> Iterator[CloudEvent]:
     """The status events in these messages; what is none is logged and left out."""
     for body in bodies:
         try:
-            yield decode(body)
+            yield read(body)
         except InvalidRequestError as error:
             log.warning("not_a_status_event", problems=[str(it) for it in error.problems])
 

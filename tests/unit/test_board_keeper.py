@@ -20,7 +20,7 @@ from bridge.core.errors import SupersededError
 from bridge.core.settings import BrokerSettings
 from bridge.testing.bridges import FakeBridges
 from bridge.testing.broker import FakeHistory
-from bridge.wire.event import CloudEvent
+from bridge.wire.event import CloudEvent, decode
 
 BROKER = BrokerSettings(host="nowhere", port=1, virtual_host="/", user="u", password="p")
 PATIENCE = timedelta(seconds=60)
@@ -150,6 +150,44 @@ def test_an_event_that_trips_over_a_bug_is_set_aside_and_those_after_it_go_on(
     assert "TypeError: " in board.set_aside()[0].error
     assert [it.id for it in board.events(job_id(1))] == [first.id, *(it.id for it in rest)]
     assert [it["id"] for it in logs if it["event"] == "event_set_aside"] == [second.id]
+
+
+def test_a_message_over_which_reading_trips_is_set_aside_until_a_newer_version_can_read_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "board.sqlite"
+    first, second, *rest = told(DONE, 1)
+    unlucky, never = second.model_dump_json().encode(), b"\xff\x00"
+
+    def read(body: bytes) -> CloudEvent:
+        if body in {unlucky, never}:
+            raise KeyError("a bug")
+        return decode(body)
+
+    history = FakeHistory()
+    history.put(*bodies(first), unlucky, never, *bodies(*rest, *told(DONE, 2)))
+    with (
+        Board(path) as old,
+        capture_logs() as logs,
+        BoardKeeper(
+            BROKER,
+            old,
+            keep=timedelta(days=100 * 365),
+            open_history=lambda _: history.begin_at(0),
+            open_bridges=FakeBridges,
+            read=read,
+        ),
+    ):
+        assert history.wait_until_read(9, PATIENCE)
+        assert [it.id for it in old.events(job_id(1))] == [first.id, *(it.id for it in rest)]
+        assert old.counts()[UserState.COMPLETE] == 2
+        assert {it.error for it in old.set_aside()} == {"KeyError: 'a bug'"}
+        assert old.number_set_aside() == 2
+        old.database.write(lambda it, _: it.execute(update(schema.board).values(version=1)))
+    assert "board_keeper_broken" not in {it["event"] for it in logs}
+    with Board(path) as new:
+        assert [it.id for it in new.events(job_id(1))] == [it.id for it in told(DONE, 1)]
+        assert new.number_set_aside() == 1
 
 
 def test_an_event_that_trips_again_is_set_aside_once(board: Board) -> None:

@@ -21,7 +21,7 @@ from bridge.client.follow import status_events
 from bridge.core.errors import BridgeError, SupersededError, UnavailableError
 from bridge.core.settings import BrokerSettings
 from bridge.ports import Delivery
-from bridge.wire.event import CloudEvent
+from bridge.wire.event import CloudEvent, decode
 
 log = structlog.get_logger()
 
@@ -66,17 +66,20 @@ class BoardKeeper:
         keep: timedelta = timedelta(days=30),
         open_history: OpenHistory | None = None,
         open_bridges: OpenBridges | None = None,
+        read: Callable[[bytes], CloudEvent] = decode,
     ) -> None:
         """`broker` may be an URL, `keep` is how long jobs that are over stay on the board.
 
         `open_history` is for those who have the events from elsewhere, `open_bridges` for those
-        who hear elsewhere which bridges are there. Raises ConfigurationError.
+        who hear elsewhere which bridges are there; `read` is for those whose messages are not quite
+        ours, and raises InvalidRequestError for what is no status event. Raises ConfigurationError.
         """
         settings = broker_at(broker) if isinstance(broker, str) else broker
         self._open = open_history or (lambda it: HistoryReader(settings, bookmark=it))
         open_bridges = open_bridges or (lambda: BrokersBridges(settings))
         self._board = board
         self._keep_jobs = keep
+        self._read = read
         name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._lease = Lease(board.database, name)
         self._stopped = threading.Event()
@@ -146,7 +149,7 @@ class BoardKeeper:
 
     def _take_in(self, deliveries: Sequence[Delivery]) -> None:
         bookmark = _bookmark(deliveries[-1])
-        events = list(status_events(it.body for it in deliveries))
+        events = [event for it in deliveries for event in self._events_in(it.body)]
         try:
             self._record(events, bookmark)
         except BridgeError:
@@ -157,6 +160,15 @@ class BoardKeeper:
             for event in events:
                 self._record_alone(event)
             self._record([], bookmark)
+
+    def _events_in(self, body: bytes) -> Sequence[CloudEvent]:
+        try:
+            return tuple(status_events([body], read=self._read))
+        except Exception as unreadable:  # noqa: BLE001  # a bug; the next message has no part in it
+            error = unreadable
+        log.error("message_set_aside", why=repr(error))
+        self._persist(lambda: self._lease.set_aside(body, error, now=_now()))
+        return ()
 
     def _record_alone(self, event: CloudEvent) -> None:
         error = self._persist(lambda: self._lease.record_alone(event, now=_now()))

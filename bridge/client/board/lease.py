@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, update
 from bridge.adapters.rabbitmq import Bookmark
 from bridge.client.board import schema
 from bridge.client.board.database import Database
-from bridge.client.board.setting_aside import write_or_set_aside
+from bridge.client.board.setting_aside import set_message_aside, write_or_set_aside
 from bridge.client.board.writing import write_events
 from bridge.core.errors import SupersededError
 from bridge.wire.event import CloudEvent
@@ -93,6 +93,19 @@ class Lease:
             return write_or_set_aside(connection, event, now=now)
 
         return self._database.write(record)
+
+    def set_aside(self, body: bytes, error: Exception, *, now: datetime) -> None:
+        """Set a message aside that could not even be read, with what is wrong with it.
+
+        Raises SupersededError when another one keeps the board.
+        """
+
+        def record(connection: Connection, board: Row[Any]) -> None:
+            self._check(board)
+            self._hold(connection, now)
+            set_message_aside(connection, body, error, now=now)
+
+        self._database.write(record)
 
     def _check(self, board: Row[Any]) -> None:
         if board.keeper != self._holder:

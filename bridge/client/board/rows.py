@@ -1,5 +1,6 @@
 """Between the board's data and its tables' rows."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -145,14 +146,30 @@ def set_aside_row(event: CloudEvent, error: Exception, *, now: datetime) -> dict
     """A row of `set_aside`."""
     values = event_row(event)
     del values["sequence"]
-    said = clean(f"{type(error).__name__}: {_words_of(error)}")[:_LONGEST_ERROR]
-    return {**values, "set_aside_at": now, "error": said}
+    return {**values, "set_aside_at": now, "error": _said(error)}
+
+
+def set_aside_message_row(body: bytes, error: Exception, *, now: datetime) -> dict[str, Any]:
+    """A row of `set_aside` for a message of which nothing is known; the same for the same bytes."""
+    return {
+        "event_id": f"unread/{hashlib.sha256(body).hexdigest()[:32]}",
+        "job_id": None,
+        "site": "",
+        "at": now,
+        "set_aside_at": now,
+        "error": _said(error),
+        "body": clean(body.decode(errors="replace")),
+    }
 
 
 def set_aside_from(row: Row[Any]) -> SetAside:
     """The event in a row of `set_aside`."""
     names = ("event_id", "job_id", "site", "at", "set_aside_at", "error")
     return SetAside(**{name: getattr(row, name) for name in names})
+
+
+def _said(error: Exception) -> str:
+    return clean(f"{type(error).__name__}: {_words_of(error)}")[:_LONGEST_ERROR]
 
 
 def _words_of(error: Exception) -> str:

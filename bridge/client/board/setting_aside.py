@@ -1,13 +1,14 @@
 """Events that trip over a bug, or cannot be stored: put aside, so that all others go on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Delete, delete, insert, select
 
 from bridge.client.board import schema
 from bridge.client.board.failures import NOT_NOW
-from bridge.client.board.rows import clean, set_aside_row
+from bridge.client.board.rows import clean, set_aside_message_row, set_aside_row
 from bridge.client.board.writing import draw, tell_pages, write_events
 from bridge.wire.event import CloudEvent, decode
 
@@ -29,15 +30,25 @@ def write_or_set_aside(
     return None
 
 
+def set_message_aside(
+    connection: Connection, body: bytes, error: Exception, *, now: datetime
+) -> None:
+    """Put a message aside that could not be read."""
+    _put(connection, set_aside_message_row(body, error, now=now))
+
+
 def draw_all(connection: Connection) -> None:
     """Everything anew from the events; those that were set aside get another chance."""
-    again = connection.scalars(select(schema.set_aside.c.body)).all()
+    again = connection.execute(select(schema.set_aside.c.event_id, schema.set_aside.c.body)).all()
     for bodies in _kept(connection):
         _draw(connection, [decode(it.encode()) for it in bodies])
-    for body in again:
-        event = decode(body.encode())
-        if write_or_set_aside(connection, event, now=datetime.now(UTC)) is None:
-            connection.execute(_row_of(event))
+    for it in again:
+        try:
+            event = decode(it.body.encode())
+        except Exception:  # noqa: BLE001, S112  # it stays where it is
+            continue
+        connection.execute(_row_of(it.event_id))
+        write_or_set_aside(connection, event, now=datetime.now(UTC))
 
 
 def _draw(connection: Connection, events: Sequence[CloudEvent]) -> None:
@@ -63,14 +74,18 @@ def _move_aside(connection: Connection, event: CloudEvent) -> None:
 def _set_aside(
     connection: Connection, event: CloudEvent, error: Exception, *, now: datetime
 ) -> None:
-    connection.execute(_row_of(event))
-    connection.execute(insert(schema.set_aside).values(set_aside_row(event, error, now=now)))
+    _put(connection, set_aside_row(event, error, now=now))
+
+
+def _put(connection: Connection, row: Mapping[str, Any]) -> None:
+    connection.execute(_row_of(row["event_id"]))
+    connection.execute(insert(schema.set_aside).values(row))
     tell_pages(connection)
 
 
-def _row_of(event: CloudEvent) -> Delete:
+def _row_of(event_id: str) -> Delete:
     table = schema.set_aside
-    return delete(table).where(table.c.event_id == clean(event.id))
+    return delete(table).where(table.c.event_id == clean(event_id))
 
 
 def _kept(connection: Connection) -> Iterable[Sequence[str]]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
-from bridge.adapters.rabbitmq import Confirmation, Outgoing, Publisher
+from bridge.adapters.rabbitmq import Confirmation, Listener, Outgoing, Publisher
 from bridge.core.settings import BrokerSettings
 from bridge.ports import Delivery, DeliverySource, Settlement
 from bridge.wire.event import Message
 
 SITE = "vaughan"
-_LOOK = timedelta(seconds=20)
+_LOOK = timedelta(seconds=60)
+_A_MOMENT = timedelta(seconds=2)
 
 
 def events(count: int) -> list[Message]:
@@ -37,7 +38,7 @@ def job_message(settings: BrokerSettings, number: int, *, site: str = SITE) -> O
 
 def send_jobs(settings: BrokerSettings, numbers: Iterable[int]) -> None:
     """Send these, and be sure that they arrived."""
-    with Publisher(settings) as publisher:
+    with Publisher(settings, connect_patience=_LOOK) as publisher:
         answers = publisher.send([job_message(settings, it) for it in numbers])
     assert set(answers) == {Confirmation.CONFIRMED}
 
@@ -48,6 +49,14 @@ def take_all(source: DeliverySource, count: int) -> list[Delivery]:
     while len(taken) < count:
         taken += source.take(count - len(taken), timeout=_LOOK)
     return taken
+
+
+def hear_all(listener: Listener, count: int) -> list[bytes]:
+    """So many events, and all that come in a moment after them; see `take_all`."""
+    heard: list[bytes] = []
+    while len(heard) < count:
+        heard += listener.events(quiet=_A_MOMENT)
+    return heard
 
 
 def acks(deliveries: Iterable[Delivery]) -> list[tuple[Delivery, Settlement]]:

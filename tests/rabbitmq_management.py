@@ -115,7 +115,7 @@ class Management:
             data=None if content is None else json.dumps(content).encode(),
         )
         try:
-            with self._opener.open(request, timeout=20) as answer:
+            with self._opener.open(request, timeout=60) as answer:
                 body = answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -140,7 +140,7 @@ def own_namespace(broker: Broker) -> Iterator[BrokerSettings]:
     Management(broker).delete_namespace(settings.namespace)
 
 
-def until(holds: Callable[[], object], *, within: timedelta = timedelta(seconds=30)) -> bool:
+def until(holds: Callable[[], object], *, within: timedelta = timedelta(seconds=60)) -> bool:
     """Whether it holds, by then at the latest."""
     deadline = time.monotonic() + within.total_seconds()
     while not holds():

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pika
 import yaml
 from testbed import CHECKOUT, Testbed
 
@@ -25,6 +26,8 @@ from bridge.wire.returned import ProgressData
 Configuration = dict[str, Any]
 PATIENCE = timedelta(seconds=60)
 TERMINAL = {"finished", "failed", "cancelled", "rejected"}
+UNTIL_LET_GO = 'until [ -e "$BRIDGE_JOB_DIR/go" ]; do sleep 0.2; done'
+"""For a job that ends when the test wants it to, see `let_go`."""
 
 
 def _ended(process: subprocess.Popen[bytes], patience: timedelta) -> int:
@@ -183,6 +186,17 @@ class SiteBridge:
     def cancel(self, job_id: str) -> None:
         """Send the site a cancel message."""
         self._submitter.cancel(self.name, job_id)
+
+    def let_go(self, job_id: str) -> None:
+        """Let a job end that runs UNTIL_LET_GO; its folder is there."""
+        self.as_user("touch", f"{self.settings.site.work_root}/{job_id}/go")
+
+    def takes_jobs(self) -> bool:
+        """Whether the bridge consumes new jobs at this moment, as the broker tells it."""
+        queue = self.settings.broker.jobs_queue(self.name)
+        with pika.BlockingConnection(pika.URLParameters(self._testbed.broker.url)) as connection:
+            declared = connection.channel().queue_declare(queue, passive=True)
+            return bool(declared.method.consumer_count)
 
     def run(self, *command: str, **changes: object) -> str:
         """Submit a job and wait for its end; its id."""

@@ -17,7 +17,7 @@ from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.settings import SchedulerSettings
 from bridge.ports import Completed, Scheduler
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 T = TypeVar("T")
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from free_port import free_port
 from slurm_site import eventually
 from testbed import Testbed
 
@@ -17,7 +18,7 @@ from bridge.adapters.slurm.command_line import SlurmCommandLine
 from bridge.adapters.ssh import SshConnection, SshRunner
 from bridge.core.settings import SchedulerSettings, SshSettings
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 def login_node(testbed: Testbed) -> SshSettings:
@@ -79,7 +80,7 @@ class Sshd:
         """`options` are lines of sshd_config(5) that come before the usual ones, and win."""
         self.folder = folder
         self.user = user
-        self.port = _free_port()
+        self.port = free_port()
         self.client = new_key(folder / "client")
         self.host_key = new_key(folder / "host")
         self.known_hosts = folder / "known_hosts"
@@ -206,9 +207,3 @@ def _kill(processes: list[int]) -> None:
             os.kill(process, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -20,7 +20,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 T = TypeVar("T")
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Dashboard:
         """What is at an address; None while nobody answers."""
         assert self.process.poll() is None, "the dashboard has ended"
         try:
-            with urllib.request.urlopen(self.address + path, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(self.address + path, timeout=60) as answer:  # noqa: S310
                 body: bytes = answer.read()
                 return body
         except (urllib.error.URLError, ConnectionError, TimeoutError):

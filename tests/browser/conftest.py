@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from free_port import free_port
+from held_training import held_progress
 from rabbitmq_management import Management
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -62,17 +63,16 @@ def dashboard(testbed: Testbed, house: SiteBridge) -> Iterator[Dashboard]:
     """`hpc-bridge dashboard` with two workers, and the demo's jobs as examples."""
     code = house.folder / "digits"
     code.mkdir()
-    for name in ("examples/digits/train.py", "examples/digits/classify.py", "bridge/progress.py"):
-        shutil.copy(CHECKOUT / name, code)
+    for name in ("train.py", "classify.py"):
+        shutil.copy(CHECKOUT / "examples" / "digits" / name, code)
+    (code / "progress.py").write_text(held_progress(), encoding="utf-8")
     text = (CHECKOUT / "examples" / "digits" / "dashboard.json").read_text(encoding="utf-8")
     for name, value in (("@CODE@", code), ("@IMAGES@", testbed.images)):
         text = text.replace(name, str(value))
     examples = house.folder / "examples.json"
     examples.write_text(text, encoding="utf-8")
     board = house.folder / "board.sqlite"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     argv = house.command(
         *("dashboard", "--site", str(house.site_file), "--board", str(board)),
         *("--port", str(port), "--workers", "2", "--examples", str(examples)),

@@ -31,6 +31,7 @@ def test_a_training_is_submitted_watched_and_deployed(
     )
     begun = len(browser.curve("#job-curve"))
     assert "Running" in browser.text("#job-status")
+    house.let_go(job_id)
     eventually(lambda: len(browser.curve("#job-curve")) > begun, "the curve grows")
     browser.sees("#job-log", "epoch")
     browser.reload()

@@ -2,15 +2,15 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_port import free_port
 from selenium import webdriver
-from site_bridge import SiteBridge
+from site_bridge import UNTIL_LET_GO, SiteBridge
 from testbed import CHECKOUT, Testbed
 from web import Browser, Dashboard, eventually
 
@@ -22,11 +22,14 @@ def app(testbed: Testbed, house: SiteBridge, tmp_path: Path) -> Iterator[Dashboa
     """The page's `app.py` under its own line of gunicorn."""
     text = (CHECKOUT / "docs" / "front-end.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    (tmp_path / "app.py").write_text("\n\n".join(blocks), encoding="utf-8")
+    code = "\n\n".join(blocks)
+    # What is learned takes as long as the browser does.
+    learning = "sleep 0.5  # learning"
+    assert learning in code
+    code = code.replace(learning, f"[ $epoch != 5 ] || {UNTIL_LET_GO}")
+    (tmp_path / "app.py").write_text(code, encoding="utf-8")
     (line,) = re.findall(r"^gunicorn (--.*)$", text, re.MULTILINE)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     broker = house.settings.broker
     address = f"{broker.host}:{broker.port}/{broker.virtual_host}"
     log = tmp_path / "app.log"
@@ -66,7 +69,7 @@ def app(testbed: Testbed, house: SiteBridge, tmp_path: Path) -> Iterator[Dashboa
 
 
 def test_the_page_s_own_code_draws_a_loss_curve_while_it_falls(
-    app: Dashboard, driver: webdriver.Chrome
+    app: Dashboard, driver: webdriver.Chrome, house: SiteBridge
 ) -> None:
     browser = Browser(driver, app.address)
     browser.open("/")
@@ -74,6 +77,8 @@ def test_the_page_s_own_code_draws_a_loss_curve_while_it_falls(
     browser.press("#train")
     browser.sees("#state", "running")
     eventually(lambda: 0 < len(browser.curve("#curve")) < 10, "the curve begins before its end")
+    started = [it.data.job_id for it in house.everything() if it.data.event == "started"]
+    house.let_go(str(started[-1]))
     browser.sees("#state", "complete")
     eventually(lambda: len(browser.curve("#curve")) == 10, "the curve is whole")
     losses = browser.curve("#curve")

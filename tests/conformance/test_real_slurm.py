@@ -27,7 +27,7 @@ from bridge.ports import Scheduler
 
 FOREVER = "sleep 300"
 COMMANDS = WAYS[:2]
-HASTY = SchedulerSettings(submit_timeout=timedelta(seconds=4))
+HASTY = SchedulerSettings(submit_timeout=timedelta(seconds=8))
 DEBUG_JOBS_AT_MOST = 20
 """More than any site's `debug` QOS takes of one user; the testbed's takes a few."""
 

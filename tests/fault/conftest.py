@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from counted_jobs import as_root, bring_nodes_back
 from rabbitmq_management import until
+from slurm_nodes import as_root, bring_nodes_back
 from testbed import Testbed
 
 

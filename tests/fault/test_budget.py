@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from counted_jobs import impatient, send, wait_for_ends
-from site_bridge import Configuration, OpenBridge, SiteBridge
+from site_bridge import UNTIL_LET_GO, Configuration, OpenBridge, SiteBridge
 from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
@@ -15,11 +15,11 @@ NOTES_THE_TIME = """\
 echo "$EPOCHREALTIME" >>'{folder}/questions'
 exec {real} "$@"
 """
-RUNS_TO_ITS_END = "while [ ! -e end ]; do sleep 0.2; done"
-ROUNDING = 0.5
-"""Seconds: between the decision to ask and the moment that the command notes."""
+FOR_LONG = {"walltime": "00:30:00"}
+LATE = 10
+"""Seconds: on a busy machine the command notes its time so long after the decision."""
 
-pytestmark = pytest.mark.usefixtures("slurm_as_it_was")
+pytestmark = [pytest.mark.usefixtures("slurm_as_it_was"), pytest.mark.timeout(1200)]
 
 
 def test_slurm_is_never_asked_more_often_than_allowed_and_all_ends_are_told(
@@ -35,7 +35,7 @@ def test_slurm_is_never_asked_more_often_than_allowed_and_all_ends_are_told(
         bridge.wait_for(job_id, {"exited"})
     back_after("slurmctld")
     testbed.stop("slurmctld")
-    jobs += [send(bridge) for _ in range(15)] + [send(bridge, RUNS_TO_ITS_END)]
+    jobs += [send(bridge) for _ in range(15)] + [send(bridge, UNTIL_LET_GO, resources=FOR_LONG)]
     bridge.wait_for(None, {"unreachable"}, patience=timedelta(minutes=2))
     testbed.start("slurmctld")
     end_when_enough_was_asked(bridge, jobs[-1], user_folder / "questions")
@@ -47,7 +47,7 @@ def test_a_daemon_that_is_killed_again_and_again_asks_no_more_often_than_one_tha
     testbed: Testbed, open_bridge: OpenBridge, user_folder: Path
 ) -> None:
     bridge = frugal_bridge(testbed, user_folder, open_bridge)
-    job_id = send(bridge, RUNS_TO_ITS_END)
+    job_id = send(bridge, UNTIL_LET_GO, resources=FOR_LONG)
     bridge.wait_for(job_id, {"started"})
     questions = user_folder / "questions"
     # Each new daemon asks at once about the job that runs: together they would ask too often.
@@ -92,7 +92,7 @@ def end_when_enough_was_asked(bridge: SiteBridge, job_id: str, questions: Path) 
         f"Slurm has been asked more than {MOST} times",
         patience=timedelta(minutes=3),
     )
-    bridge.as_user("touch", str(bridge.folder / job_id / "end"))
+    bridge.let_go(job_id)
 
 
 def asked_at(questions: Path) -> list[float]:
@@ -101,4 +101,4 @@ def asked_at(questions: Path) -> list[float]:
 
 def assert_within_budget(asked: list[float]) -> None:
     spans = [later - earlier for earlier, later in zip(asked, asked[MOST:], strict=False)]
-    assert min(spans) > 60 - ROUNDING
+    assert min(spans) > 60 - LATE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from counted_jobs import ENDS, counting, runs_of, send, wait_for_ends
-from site_bridge import Configuration, OpenBridge, SiteBridge
+from site_bridge import UNTIL_LET_GO, Configuration, OpenBridge, SiteBridge
 from testbed import Testbed
 
 MountDisk = Callable[[str], Path]
@@ -34,7 +34,7 @@ def mount_disk(testbed: Testbed, user_folder: Path) -> Iterator[MountDisk]:
 
 
 def run(*argv: str) -> None:
-    subprocess.run(argv, check=True, timeout=30)
+    subprocess.run(argv, check=True, timeout=60)
 
 
 def fill(disk: Path) -> Path:
@@ -51,6 +51,12 @@ def fill(disk: Path) -> Path:
     finally:
         os.close(descriptor)
     return filler
+
+
+def may_only_be_read(disk: Path) -> bool:
+    """Make it so: it cannot be while anybody has a file open for writing (mount(2), EBUSY)."""
+    argv = ("mount", "-o", "remount,ro", str(disk))
+    return subprocess.run(argv, check=False, timeout=60).returncode == 0
 
 
 def with_disk(disk: Path, **places: str) -> Callable[[Configuration], None]:
@@ -109,7 +115,7 @@ def test_a_work_root_that_may_only_be_read_keeps_jobs_waiting(
     disk = mount_disk("disk")
     bridge = open_bridge(with_disk(disk, work_root=""))
     wait_for_ends(bridge, {send(bridge): "finished"})
-    run("mount", "-o", "remount,ro", str(disk))
+    bridge.wait_until(lambda: may_only_be_read(disk), "nobody writes to the disk any more")
     jobs = [send(bridge) for _ in range(3)]
     wait_until_logged(bridge, "site_takes_no_jobs")
     assert not [it for it in jobs if ENDS & set(bridge.told(it))]
@@ -120,10 +126,13 @@ def test_a_work_root_that_may_only_be_read_keeps_jobs_waiting(
 def test_without_the_marker_spool_slurm_alone_tells_the_story(open_bridge: OpenBridge) -> None:
     bridge = open_bridge(counting)
     spool = Path(bridge.settings.site.work_root) / "spool"
-    first = send(bridge, "sleep 2")
+    first = send(bridge, UNTIL_LET_GO)
     bridge.wait_for(first, {"started"})
-    shutil.rmtree(spool)
+    # The start is told a moment before its marker is removed.
+    bridge.wait_until(lambda: not any(spool.iterdir()), "the start marker is removed")
+    spool.rmdir()
     spool.write_text("no folder", encoding="utf-8")
+    bridge.let_go(first)
     wait_for_ends(bridge, {first: "finished"})
     spool.unlink()
     wait_for_ends(bridge, {send(bridge): "finished"})

@@ -1,20 +1,18 @@
 """Two Slurm jobs of one attempt: its container is run once, and the bridge tells how that ended."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from job_load import JobLoad, quick
+from counted_jobs import JobLoad, quick, runs_of
 from site_bridge import Configuration, OpenBridge, SiteBridge
 from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed
 
-FOR_LONG = timedelta(seconds=150)
 RUNS_NOTHING = "75:0"
 WITH_OPTIONS = """\
-# Slurm may start the job only after a while, where a file says so.
-if [ -e '{folder}/begin' ]; then
-    exec {real} --begin="now+$(cat '{folder}/begin')" "$@"
+# Slurm may start the job only when it is released, where a file says so.
+if [ -e '{folder}/hold' ]; then
+    exec {real} --hold "$@"
 fi
 exec {real} "$@"
 """
@@ -22,9 +20,9 @@ TWICE = """\
 # Submits twice the first time: what comes first may not start yet. Says nothing of it for long.
 if mkdir '{folder}/twice'; then
     cat > '{folder}/script'
-    {real} --begin=now+60 "$@" < '{folder}/script' > '{folder}/first'
+    {real} --hold "$@" < '{folder}/script' > '{folder}/first'
     {real} "$@" < '{folder}/script' > '{folder}/second'
-    exec sleep 10
+    exec sleep 30
 fi
 exec {real} "$@"
 """
@@ -46,8 +44,9 @@ def site(open_bridge: OpenBridge, testbed: Testbed, user_folder: Path) -> SiteBr
     return open_with(WITH_OPTIONS, open_bridge, testbed, user_folder)
 
 
-def begin_late(site: SiteBridge, seconds: int) -> None:
-    (site.folder / "begin").write_text(str(seconds), encoding="utf-8")
+def hold_jobs(site: SiteBridge) -> None:
+    """Jobs that the bridge submits wait until they are released."""
+    (site.folder / "hold").touch()
 
 
 def submit_by_hand(site: SiteBridge, job_id: str) -> str:
@@ -61,65 +60,75 @@ def exit_code(site: SiteBridge, slurm_id: str) -> str:
     return site.as_user("sacct", "-X", "-n", "-P", "-j", slurm_id, "--format=ExitCode").strip()
 
 
+def wait_until_it_ran_nothing(site: SiteBridge, slurm_id: str) -> None:
+    site.wait_until(lambda: exit_code(site, slurm_id) == RUNS_NOTHING, "it runs nothing")
+
+
 def test_a_second_slurm_job_runs_nothing_while_the_first_one_runs(site: SiteBridge) -> None:
     load = JobLoad(site)
-    job_id = load.send(seconds=5, exit_code=3)
+    job_id = load.send(seconds=None, exit_code=3)
     first = site.wait_for(job_id, {"started"}).data.slurm_id
-    second = submit_by_hand(site, job_id)
+    wait_until_it_ran_nothing(site, submit_by_hand(site, job_id))
+    site.let_go(job_id)
     load.check(doubled=[job_id])
     assert site.last(job_id).data.slurm_id == first
-    assert exit_code(site, second) == RUNS_NOTHING
 
 
 def test_a_second_slurm_job_runs_nothing_after_the_first_one(site: SiteBridge) -> None:
     load = JobLoad(site)
     job_id = load.send()
     load.check()
-    second = submit_by_hand(site, job_id)
-    site.wait_until(lambda: exit_code(site, second) == RUNS_NOTHING, "it runs nothing")
+    wait_until_it_ran_nothing(site, submit_by_hand(site, job_id))
     load.check(doubled=[job_id])
 
 
 @pytest.mark.parametrize("code", [0, 7])
-@pytest.mark.parametrize("seconds", [0, 12])
+@pytest.mark.parametrize("still_runs", [False, True])
 def test_the_slurm_job_that_has_the_container_decides_although_the_bridge_knew_another(
-    site: SiteBridge, seconds: int, code: int
+    site: SiteBridge, code: int, *, still_runs: bool
 ) -> None:
-    begin_late(site, 6)
+    hold_jobs(site)
     load = JobLoad(site)
-    job_id = load.send(seconds=seconds, exit_code=code)
-    first = site.wait_for(job_id, {"queued"}).data.slurm_id
+    job_id = load.send(seconds=None, exit_code=code)
+    first = str(site.wait_for(job_id, {"queued"}).data.slurm_id)
     second = submit_by_hand(site, job_id)
+    site.wait_until(lambda: bool(runs_of(site, job_id)), "the second one runs the container")
+    if not still_runs:
+        site.let_go(job_id)
+        ended = site.folder / job_id / "attempt-1.0.ended"
+        site.wait_until(ended.exists, "the second one ends before the first one starts")
+    site.as_user("scontrol", "release", first)
+    wait_until_it_ran_nothing(site, first)
+    if still_runs:
+        site.wait_until(lambda: "claimed" in site.logged(), "the bridge has seen whose it is")
+        site.let_go(job_id)
     load.check(doubled=[job_id])
     assert site.last(job_id).data.slurm_id == second
-    assert first != second
-    assert exit_code(site, str(first)) == RUNS_NOTHING
 
 
 def test_a_cancel_reaches_the_slurm_job_that_has_the_container(site: SiteBridge) -> None:
-    begin_late(site, 100)
+    hold_jobs(site)
     load = JobLoad(site)
-    job_id = load.send(seconds=100)
+    job_id = load.send(seconds=None)
     site.wait_for(job_id, {"queued"})
     second = submit_by_hand(site, job_id)
     site.wait_for(job_id, {"started"})
     load.cancel(job_id)
-    load.check(doubled=[job_id], patience=FOR_LONG)
+    load.check(doubled=[job_id])
     assert site.last(job_id).data.detail == "stopped while it ran"
     assert site.last(job_id).data.slurm_id == second
-    assert load.queued() == []
+    site.wait_until(lambda: not load.queued(), "both Slurm jobs are over")
 
 
 def test_a_job_cancelled_in_the_queue_is_not_run_by_a_second_slurm_job(site: SiteBridge) -> None:
-    begin_late(site, 100)
+    hold_jobs(site)
     load = JobLoad(site)
     job_id = load.send()
     site.wait_for(job_id, {"queued"})
     load.cancel(job_id)
     load.check()
-    second = submit_by_hand(site, job_id)
-    site.wait_until(lambda: exit_code(site, second) == RUNS_NOTHING, "it runs nothing")
-    assert not load.attempts_run(job_id)
+    wait_until_it_ran_nothing(site, submit_by_hand(site, job_id))
+    assert runs_of(site, job_id) == []
 
 
 def test_of_two_that_are_found_after_a_crash_the_one_with_the_container_is_kept(
@@ -127,12 +136,13 @@ def test_of_two_that_are_found_after_a_crash_the_one_with_the_container_is_kept(
 ) -> None:
     site = open_with(TWICE, open_bridge, testbed, user_folder)
     load = JobLoad(site)
-    job_id = load.send(seconds=8)
-    site.wait_until((user_folder / job_id / "runs").exists, "the second one runs the container")
+    job_id = load.send(seconds=None)
+    site.wait_until(lambda: bool(runs_of(site, job_id)), "the second one runs the container")
     site.kill()
     site.start()
-    load.check(doubled=[job_id])
     first, second = ((user_folder / it).read_text().strip() for it in ("first", "second"))
+    state = ("sacct", "-X", "-n", "-P", "-j", first, "--format=State")
+    site.wait_until(lambda: site.as_user(*state).startswith("CANCELLED"), "the first one is ended")
+    site.let_go(job_id)
+    load.check(doubled=[job_id])
     assert site.last(job_id).data.slurm_id == second
-    state = site.as_user("sacct", "-X", "-n", "-P", "-j", first, "--format=State")
-    assert state.startswith("CANCELLED")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from job_load import JobLoad, quick
+from counted_jobs import JobLoad, quick
 from site_bridge import Configuration, OpenBridge, SiteBridge
 from stand_ins import stand_in, stand_ins_first
 from testbed import Testbed

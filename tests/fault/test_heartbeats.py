@@ -12,10 +12,14 @@ HEARTBEAT = 2
 LONGER = 4 * HEARTBEAT
 """More than three heartbeat intervals, in seconds."""
 HANGS_ONCE = """\
-# Hangs the first time that it is asked.
+# Hangs the first time that it is asked, for that long at least, and until it may go on.
 name=${{0##*/}}
 if mkdir "{folder}/$name-hung" 2>/dev/null; then
     sleep SECONDS
+    for _ in $(seq 100); do
+        [ ! -e "{folder}/go-on" ] || break
+        sleep 0.2
+    done
     date > "{folder}/$name-hung/over"
 fi
 exec {real} "$@"
@@ -79,6 +83,7 @@ def test_a_slurm_command_that_hangs_for_longer_than_three_heartbeats_costs_no_co
     other = bridge.submit(bridge.job("true"))
     bridge.wait_for(other, {"accepted"})
     assert not (user_folder / f"{command}-hung" / "over").exists()
+    (user_folder / "go-on").touch()
     for it in (job_id, other):
         bridge.wait_for(it, {"finished"})
         assert bridge.life(it) == ["accepted", "queued", "started", "exited", "finished"]

@@ -5,11 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from site_bridge import TERMINAL, OpenBridge, SiteBridge
+from site_bridge import TERMINAL, UNTIL_LET_GO, OpenBridge, SiteBridge
 
 NOT_A_JOB = "00000000-0000-4000-8000-000000000000"
 COUNTED = 'echo once >> "$BRIDGE_JOB_DIR/runs"'
-UNTIL_LET_GO = 'while [ ! -e "$BRIDGE_JOB_DIR/go" ]; do sleep 0.2; done'
 
 
 @pytest.fixture
@@ -45,12 +44,9 @@ def folder(site: SiteBridge, job_id: str) -> Path:
     return site.folder / job_id
 
 
-def let_go(site: SiteBridge, job_id: str) -> None:
-    site.as_user("touch", str(folder(site, job_id) / "go"))
-
-
 def held_job(site: SiteBridge, exit_code: int) -> dict[str, object]:
-    return site.job("sh", "-c", f"{COUNTED}; {UNTIL_LET_GO}; exit {exit_code}")
+    command = f"{COUNTED}; {UNTIL_LET_GO}; exit {exit_code}"
+    return site.job("sh", "-c", command, resources={"walltime": "00:10:00"})
 
 
 def terminal(site: SiteBridge, job_id: str) -> list[str]:
@@ -71,7 +67,7 @@ def test_a_lost_journal_is_rebuilt_and_every_job_comes_to_its_end_once(
     site.wait_for(waiting, {"queued"})
     site.kill()
     # One ends while nobody looks.
-    let_go(site, ending)
+    site.let_go(ending)
     site.wait_until((folder(site, ending) / "attempt-1.0.ended").exists, "the job ends alone")
     lose_the_journal(site)
 
@@ -83,7 +79,7 @@ def test_a_lost_journal_is_rebuilt_and_every_job_comes_to_its_end_once(
     assert "not lost" in journal(site, "rebuild", code=3)
     site.start()
     for job_id in running:
-        let_go(site, job_id)
+        site.let_go(job_id)
     for job_id in (*running, ending, waiting):
         site.wait_for(job_id, TERMINAL)
     assert [terminal(site, it) for it in (*running, ending, waiting, over)] == [
@@ -141,5 +137,5 @@ def test_the_journal_can_be_looked_into_beside_the_daemon(site: SiteBridge) -> N
     assert [it["type"] for it in lines[:2]] == ["journal", "job"]
     assert {it["job_id"] for it in lines[1:]} == {over, running}
     assert journal(site, "verify").endswith("nothing is wrong.\n")
-    let_go(site, running)
+    site.let_go(running)
     assert site.wait_for(running, TERMINAL).data.event == "finished"

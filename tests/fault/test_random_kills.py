@@ -11,7 +11,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from job_load import JobLoad, quick
+from counted_jobs import JobLoad, quick
 from site_bridge import OpenBridge, SiteBridge
 
 SEED = int(os.environ.get("BRIDGE_TEST_SEED", "20260101"))

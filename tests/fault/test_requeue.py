@@ -4,17 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from counted_jobs import (
-    ONE_NODE,
-    as_root,
-    bring_nodes_back,
-    counting,
-    fill_the_nodes,
-    runs_of,
-    send,
-    wait_for_ends,
-)
+from counted_jobs import counting, runs_of, send, wait_for_ends
 from site_bridge import OpenBridge, SiteBridge
+from slurm_nodes import ONE_NODE, as_root, bring_nodes_back, fill_the_nodes
 from testbed import Testbed
 
 BackAfter = Callable[[str], None]
@@ -74,15 +66,17 @@ def test_a_preempted_job_makes_room_and_starts_again(bridge: SiteBridge) -> None
     assert bridge.told(undisturbed)[-1] == "started"
 
 
+def wait_until_why(bridge: SiteBridge, job_id: str, words: str) -> None:
+    """Wait until it is told: Slurm may have given another reason before it had looked closely."""
+    bridge.wait_until(lambda: bridge.last(job_id).data.detail == words, f"{job_id}: {words}")
+
+
 def test_jobs_that_wait_tell_why_and_what_holds_them(bridge: SiteBridge) -> None:
     in_the_way = fill_the_nodes(bridge)
     first = send(bridge, resources=ONE_NODE)
-    waits = bridge.wait_for(first, {"pending"}).data
-    assert waits.pending_reason == "Resources"
-    assert waits.detail == "it is next, and waits for nodes to become free (Resources)"
+    wait_until_why(bridge, first, "it is next, and waits for nodes to become free (Resources)")
     second = send(bridge, resources=ONE_NODE)
-    behind = bridge.wait_for(second, {"pending"}).data
-    assert behind.detail == "other jobs come first (Priority)"
+    wait_until_why(bridge, second, "other jobs come first (Priority)")
     bridge.as_user("scontrol", "hold", slurm_id_of(bridge, second))
     held = bridge.wait_for(second, {"held"}).data
     assert held.detail == "its owner holds it, until it is released (JobHeldUser)"

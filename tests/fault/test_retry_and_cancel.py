@@ -4,16 +4,9 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from counted_jobs import (
-    ENDS,
-    ONE_NODE,
-    counting,
-    impatient,
-    runs_of,
-    send,
-    wait_for_ends,
-)
+from counted_jobs import ENDS, counting, impatient, runs_of, send, wait_for_ends
 from site_bridge import OpenBridge, SiteBridge
+from slurm_nodes import ONE_NODE
 from testbed import Testbed
 
 FAILS_TWICE = '[ "$BRIDGE_ATTEMPT" = 3 ] || exit 7'
@@ -115,6 +108,7 @@ def test_a_job_that_a_full_site_holds_back_can_be_cancelled(bridge: SiteBridge) 
         bridge.as_user(*held, "--wrap=true")
     job_id = send(bridge, resources={"qos": "debug"})
     bridge.wait_until(lambda: "site_takes_no_jobs" in bridge.logged(), "the site is full")
+    bridge.wait_for(job_id, {"accepted"})
     assert bridge.told(job_id) == ["accepted"]
     bridge.cancel(job_id)
     wait_for_ends(bridge, {job_id: "cancelled"})

@@ -6,24 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from counted_jobs import (
-    ENDS,
-    ONE_NODE,
-    fill_the_nodes,
-    impatient,
-    runs_of,
-    send,
-    slurm_ids,
-    takes_jobs,
-    wait_for_ends,
-)
-from site_bridge import Configuration, OpenBridge, SiteBridge
+from counted_jobs import ENDS, impatient, runs_of, send, slurm_ids, wait_for_ends
+from site_bridge import UNTIL_LET_GO, Configuration, OpenBridge, SiteBridge
+from slurm_nodes import ONE_NODE, fill_the_nodes
 from slurm_site import controller_port, slurm_conf_through
 from tcp_proxy import TcpProxy
 from testbed import Testbed
 
 BackAfter = Callable[[str], None]
-UNTIL_LET_GO = "for _ in $(seq 600); do [ ! -e go ] || break; sleep 0.2; done"
 
 pytestmark = pytest.mark.usefixtures("slurm_as_it_was")
 
@@ -54,11 +44,11 @@ def test_a_controller_that_is_away_is_told_once_and_costs_no_job(
     end(testbed, "slurmctld")
     taken = send(bridge)
     bridge.wait_for(taken, {"accepted"})
-    bridge.wait_until(lambda: not takes_jobs(bridge, testbed.broker), "no jobs are taken")
+    bridge.wait_until(lambda: not bridge.takes_jobs(), "no jobs are taken")
     left = send(bridge)
     bridge.wait_for(None, {"unreachable"})
     for job_id in running:
-        bridge.as_user("touch", f"{bridge.settings.site.work_root}/{job_id}/go")
+        bridge.let_go(job_id)
         bridge.wait_for(job_id, {"exited"})
     assert not [it for it in (*running, *waiting) if ENDS & set(bridge.told(it))]
     assert bridge.told(taken) == ["accepted"]
@@ -66,7 +56,7 @@ def test_a_controller_that_is_away_is_told_once_and_costs_no_job(
     testbed.start("slurmctld")
     wait_for_ends(bridge, dict.fromkeys([*running, *waiting, taken, left], "finished"))
     assert [str(it.data.event) for it in bridge.events()] == ["unreachable", "recovered"]
-    bridge.wait_until(lambda: takes_jobs(bridge, testbed.broker), "jobs are taken again")
+    bridge.wait_until(bridge.takes_jobs, "jobs are taken again")
 
 
 def test_a_controller_that_forgets_a_job_and_gives_its_id_out_again_confuses_nothing(
@@ -104,10 +94,11 @@ def test_without_its_database_slurm_takes_and_runs_jobs_and_their_ends_are_told_
     testbed: Testbed, open_bridge: OpenBridge, back_after: BackAfter
 ) -> None:
     bridge = open_bridge(impatient)
-    early = send(bridge, "sleep 3")
+    early = send(bridge, UNTIL_LET_GO)
     bridge.wait_for(early, {"started"})
     back_after("slurmdbd")
     testbed.stop("slurmdbd")
+    bridge.let_go(early)
     good, bad = send(bridge), send(bridge, "exit 7")
     for job_id in (early, good, bad):
         bridge.wait_for(job_id, {"exited"})

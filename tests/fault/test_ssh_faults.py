@@ -91,7 +91,7 @@ def begin_to_wait(
     """A command that says so when it runs, and would run for long."""
     begun = folder / "begun"
     runner = SshRunner(connection)
-    waits = pool.submit(runner.run, shell("touch $1; exec sleep 20", begun), timeout=LONG)
+    waits = pool.submit(runner.run, shell("touch $1; exec sleep 100", begun), timeout=LONG)
     eventually(begun.exists)
     return waits
 
@@ -111,7 +111,7 @@ def test_a_submission_whose_answer_is_lost_is_uncertain_and_found_again(
     sbatch = slow / "sbatch"
     # Slurm has the job; its answer stays on the way.
     real = shutil.which("sbatch", path=testbed.path)
-    sbatch.write_text(f'#!/bin/sh\n{real} "$@" >{user_folder}/answer\nexec sleep 20\n')
+    sbatch.write_text(f'#!/bin/sh\n{real} "$@" >{user_folder}/answer\nexec sleep 100\n')
     sbatch.chmod(0o755)
     sshd, tag, born = open_sshd(), a_tag(), SystemClock().now()
     connection = connect(sshd.settings)
@@ -148,7 +148,7 @@ def test_a_network_that_swallows_everything_is_noticed(
     testbed: Testbed, connect: Connect, user_folder: Path, beside: ThreadPoolExecutor
 ) -> None:
     config = user_folder / "config"
-    config.write_text("Host *\n ServerAliveInterval 1\n ServerAliveCountMax 2\n")
+    config.write_text("Host *\n ServerAliveInterval 2\n ServerAliveCountMax 3\n")
     node = login_node(testbed)
     assert node.port is not None
     with TcpProxy(node.port) as proxy:
@@ -223,20 +223,24 @@ def test_jobs_of_a_connection_that_is_cut_again_and_again_run_each_once(
     ran.mkdir()
     shutil.chown(ran, testbed.user)
     mounts = [{"source": str(ran), "target": "/ran", "read_only": False}]
-    jobs = [
-        bridge.submit(bridge.job("sh", "-c", f"echo ran >>/ran/{number}", mounts=mounts))
-        for number in range(12)
-    ]
-    for _ in range(6):
+    jobs: list[str] = []
+    for cut in range(1, 7):
+        jobs += [
+            bridge.submit(bridge.job("sh", "-c", f"echo ran >>/ran/{number}", mounts=mounts))
+            for number in (2 * cut - 2, 2 * cut - 1)
+        ]
+        bridge.wait_until(
+            lambda cut=cut: bridge.logged().count("ssh_connected") >= cut, "it is connected"
+        )
+        # Each time somewhat later in the work on them.
+        time.sleep(0.3 * cut)
         sshd.cut()
-        time.sleep(1.5)
     for job_id in jobs:
         last = bridge.wait_for(job_id, {"finished", "failed", "cancelled"}, patience=2 * LONG)
         assert last.data.event == "finished"
     assert sorted((it.name, it.read_text()) for it in ran.iterdir()) == sorted(
         (str(number), "ran\n") for number in range(12)
     )
-    assert bridge.logged().count("ssh_connected") > 1
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -475,9 +479,11 @@ def test_what_startup_files_print_is_nothing_of_the_command(
 def test_what_startup_files_read_is_nothing_of_the_command(
     open_sshd: OpenSshd, connect: Connect, home: Path
 ) -> None:
-    (home / ".bashrc").write_text("read -r -t 1 swallowed\n", encoding="utf-8")
+    (home / ".bashrc").write_text("read -r -t 30 swallowed\n", encoding="utf-8")
     sshd = open_sshd(f"SetEnv HOME={home}")
     assert sshd.plain("cat", stdin="one\ntwo\n") == "two\n"
+    # We send nothing before the command runs: what reads waits for as long as it likes.
+    (home / ".bashrc").write_text("read -r -t 1 swallowed\n", encoding="utf-8")
     runner = SshRunner(connect(sshd.settings))
     assert runner.run(["cat"], stdin="one\ntwo\n", timeout=LONG).stdout == "one\ntwo\n"
 

@@ -147,7 +147,7 @@ def test_what_was_told_before_is_watched_since_then(
 def test_watching_ends_when_nothing_comes_and_shows_other_sites_to_nobody(
     bridge: Bridge, settings: BrokerSettings
 ) -> None:
-    with bridge.watch(site="other", quiet=timedelta(seconds=1)) as watching:
+    with bridge.watch(site="other", quiet=timedelta(seconds=5)) as watching:
         publish(settings, [*told(DONE, 1), *told(DONE, 2, site_name="other")])
         assert list(watching) == told(DONE, 2, site_name="other")
 

@@ -184,7 +184,7 @@ def test_sigterm_reaches_the_command_in_the_container(testbed: Testbed) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=30) == 9
+        assert child.wait(timeout=60) == 9
 
 
 @pytest.mark.parametrize("export", ["ALL", "NONE", "NIL"])

@@ -1,11 +1,12 @@
 """Jobs that wait for others, on real parts."""
 
 import json
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
 from counted_jobs import check, counting, runs_of, send
-from site_bridge import TERMINAL, Configuration, OpenBridge, SiteBridge
+from site_bridge import TERMINAL, UNTIL_LET_GO, Configuration, OpenBridge, SiteBridge
 
 
 @pytest.fixture
@@ -18,11 +19,19 @@ def bridge(open_bridge: OpenBridge) -> SiteBridge:
     return open_bridge(configure)
 
 
+def let_go_when_they_wait(bridge: SiteBridge, first: str, others: Iterable[str]) -> None:
+    for job_id in others:
+        bridge.wait_for(job_id, {"pending"})
+    bridge.wait_for(first, {"started"})
+    bridge.let_go(first)
+
+
 def test_a_chain_of_three_runs_one_after_the_other(bridge: SiteBridge) -> None:
-    first = send(bridge, "sleep 1")
+    first = send(bridge, UNTIL_LET_GO)
     second = send(bridge, depends_on=[first])
     third = send(bridge, depends_on=[{"job_id": second, "condition": "afterok"}, first])
 
+    let_go_when_they_wait(bridge, first, (second, third))
     bridge.wait_for(third, TERMINAL)
 
     assert bridge.told(second)[:3] == ["accepted", "pending", "queued"]
@@ -39,11 +48,12 @@ def test_a_chain_of_three_runs_one_after_the_other(bridge: SiteBridge) -> None:
 def test_a_failed_job_ends_those_that_wait_for_it_and_frees_those_that_want_any_end(
     bridge: SiteBridge,
 ) -> None:
-    first = send(bridge, "exit 7")
+    first = send(bridge, f"{UNTIL_LET_GO}; exit 7")
     second = send(bridge, depends_on=[first])
     third = send(bridge, depends_on=[second])
     cleanup = send(bridge, depends_on=[{"job_id": first, "condition": "afterany"}])
 
+    let_go_when_they_wait(bridge, first, (second, third, cleanup))
     for job_id in (third, cleanup):
         bridge.wait_for(job_id, TERMINAL)
 
@@ -59,7 +69,7 @@ def test_a_failed_job_ends_those_that_wait_for_it_and_frees_those_that_want_any_
 def test_what_ended_while_the_daemon_was_dead_is_told_to_those_who_wait(
     bridge: SiteBridge,
 ) -> None:
-    first = send(bridge, "sleep 2")
+    first = send(bridge, UNTIL_LET_GO)
     second = send(bridge, depends_on=[first])
     unwanted = send(bridge, depends_on=[first])
     bridge.wait_for(first, {"started"})
@@ -71,6 +81,9 @@ def test_what_ended_while_the_daemon_was_dead_is_told_to_those_who_wait(
     bridge.cancel(unwanted)
     bridge.wait_for(unwanted, {"cancelled"})
     bridge.kill()
+    bridge.let_go(first)
+    ended = bridge.folder / first / "attempt-1.0.ended"
+    bridge.wait_until(ended.exists, "the first one ends while nobody looks")
     bridge.start()
 
     bridge.wait_for(second, TERMINAL)

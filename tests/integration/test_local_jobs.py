@@ -60,7 +60,7 @@ def output(laptop: SiteBridge, job_id: str) -> str:
 
 def test_a_job_tells_its_life_as_it_would_with_slurm(laptop: SiteBridge, testbed: Testbed) -> None:
     job_id = run(laptop, "sh", "-c", "id -un; echo $SLURM_CONF")
-    assert laptop.told(job_id) == LIFE
+    assert laptop.life(job_id) == LIFE
     data = laptop.last(job_id).data
     assert (data.exit_code, data.slurm_id) == (0, "1")
     assert data.started_at is not None

@@ -146,7 +146,7 @@ def test_a_second_daemon_with_the_same_journal_is_turned_away(site_bridge: SiteB
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert second.returncode == 3

@@ -37,7 +37,7 @@ def submit(node: list[str], bridge: SiteBridge, **changes: object) -> tuple[int,
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env={
             "PATH": os.environ["PATH"],
             "HPC_BRIDGE_BROKER_URL": f"amqp://{broker.user}:{broker.password}@{address}",

@@ -194,7 +194,8 @@ def test_a_submission_whose_worker_is_killed_is_uncertain_and_found_by_its_tag(
         with ThreadPoolExecutor(1) as pool:
             doubtful = pool.submit(held, pyslurm, tag, ())
             (worker,) = descendants(os.getpid())
-            sleep(1)
+            # By then the request has reached the controller, which does not answer.
+            sleep(5)
             os.kill(worker, signal.SIGKILL)
             assert isinstance(doubtful.exception(), SubmissionUncertainError)
     finally:
@@ -218,7 +219,7 @@ def test_without_a_good_slurm_conf_the_worker_ends_and_the_bridge_says_so(
     with closing(
         PyslurmScheduler(
             # libslurm waits a minute for one that is missing.
-            SchedulerSettings(query_timeout=timedelta(seconds=5)),
+            SchedulerSettings(query_timeout=timedelta(seconds=10)),
             command_line=looks,
             client=looks.client,
             argv=worker(testbed, wrong),

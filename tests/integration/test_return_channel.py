@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from site_bridge import OpenBridge, SiteBridge
+from held_training import held_progress
+from rabbitmq_management import until
+from site_bridge import UNTIL_LET_GO, OpenBridge, SiteBridge
 from testbed import CHECKOUT, Testbed
 
 from bridge.adapters.rabbitmq import Outgoing, Publisher
@@ -29,9 +31,10 @@ def ask(bridge: SiteBridge) -> Iterator[Asker]:
         yield asker
 
 
-# A byte that is no UTF-8, lines without an end, and time for a follower to see them come.
+# A byte that is no UTF-8, lines without an end, and a wait for a follower to see them come.
 WRITES = (
-    'i=0; while [ $i -lt 20 ]; do printf "line %d \\377\\n" $i; printf "e%d" $i >&2; '
+    f"i=0; while [ $i -lt 20 ]; do [ $i != 10 ] || {UNTIL_LET_GO}; "
+    'printf "line %d \\377\\n" $i; printf "e%d" $i >&2; '
     'echo "{\\"step\\": $i, \\"metrics\\": {\\"loss\\": $i}}" >>"$BRIDGE_PROGRESS"; '
     "i=$((i+1)); sleep 0.2; done; mkdir -p artifacts/plots; "
     'echo nonsense >>"$BRIDGE_PROGRESS"; '
@@ -43,12 +46,14 @@ def test_output_is_followed_live_and_read_afterwards_and_artifacts_are_fetched(
     bridge: SiteBridge, ask: Asker
 ) -> None:
     job_id = bridge.submit(bridge.job("sh", "-c", WRITES))
-    bridge.wait_for(job_id, {"started"})
+    bridge.wait_until(lambda: bool(bridge.progress(job_id)), "progress comes")
     got = {"stdout": b"", "stderr": b""}
     with LogFollower(bridge.settings.broker, bridge.name, job_id, patience=PATIENCE) as follower:
         for chunk in follower.chunks(quiet=PATIENCE):
             assert chunk.start == len(got[chunk.stream])
             got[chunk.stream] += chunk.data
+            if b"line 9 " in got["stdout"] and b"line 10 " not in got["stdout"]:
+                bridge.let_go(job_id)
     bridge.wait_for(job_id, {"finished"})
     folder = bridge.folder / job_id
     for stream, data in got.items():
@@ -85,6 +90,7 @@ def test_a_site_tells_its_limits_and_that_it_is_there(site_bridge: SiteBridge) -
         limits = ask.limits(site_bridge.name)
         assert limits.runtime == "apptainer"
         assert limits.limits.cpus_per_task == site_bridge.settings.site.limits.cpus_per_task
+        assert until(lambda: ask.sites(within=timedelta(seconds=2)))
         (there,) = ask.sites(within=timedelta(seconds=2))
         assert there.site == site_bridge.name
         assert there.live == 0
@@ -99,11 +105,8 @@ def test_the_loss_of_a_real_training_falls_before_ones_eyes_over_a_kill_of_the_b
 ) -> None:
     code = site_bridge.folder / "code"
     code.mkdir()
-    for file in (
-        CHECKOUT / "examples" / "digits" / "train.py",
-        CHECKOUT / "bridge" / "progress.py",
-    ):
-        shutil.copy(file, code)
+    shutil.copy(CHECKOUT / "examples" / "digits" / "train.py", code)
+    (code / "progress.py").write_text(held_progress(), encoding="utf-8")
     code.chmod(0o755)
     epochs = 300
     job_id = site_bridge.submit(
@@ -124,6 +127,7 @@ def test_the_loss_of_a_real_training_falls_before_ones_eyes_over_a_kill_of_the_b
     site_bridge.wait_until(lambda: bool(site_bridge.progress(job_id)), "progress comes")
     site_bridge.kill()
     site_bridge.start()
+    site_bridge.let_go(job_id)
     site_bridge.wait_for(job_id, {"finished"})
     progress = site_bridge.progress(job_id)
     points = [point for it in progress for point in it.points]

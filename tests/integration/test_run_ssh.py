@@ -14,7 +14,7 @@ from bridge.adapters.ssh import SshConnection, SshRunner
 from bridge.core.errors import UnavailableError
 
 LONG = timedelta(seconds=60)
-SHORT = timedelta(seconds=2)
+SHORT = timedelta(seconds=5)
 
 
 @pytest.fixture(scope="module")

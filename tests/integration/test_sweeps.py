@@ -6,9 +6,8 @@ import signal
 from datetime import timedelta
 
 import pytest
-from counted_jobs import check, counted, counting, runs_of, slurm_ids
-from job_load import quick
-from site_bridge import TERMINAL, Configuration, OpenBridge, SiteBridge
+from counted_jobs import check, counted, quick, runs_of, slurm_ids
+from site_bridge import TERMINAL, OpenBridge, SiteBridge
 from testbed import CHECKOUT, Testbed
 
 from bridge.core.job import JobId, task_id
@@ -18,11 +17,7 @@ PATIENCE = timedelta(minutes=3)
 
 @pytest.fixture
 def bridge(open_bridge: OpenBridge) -> SiteBridge:
-    def configure(configuration: Configuration) -> None:
-        counting(configuration)
-        quick(configuration)
-
-    return open_bridge(configure)
+    return open_bridge(quick)
 
 
 def tasks_of(sweep: str, count: int) -> list[str]:
@@ -77,7 +72,12 @@ def test_twenty_trainings_are_one_array_with_events_for_each_and_for_all(
 
 def test_a_cancelled_sweep_ends_all_its_tasks_and_one_task_alone(bridge: SiteBridge) -> None:
     sweep = bridge.submit(
-        counted(bridge, "sleep 100", sweep={"list": [{"n": it} for it in range(4)], "at_once": 2})
+        counted(
+            bridge,
+            "sleep 500",
+            sweep={"list": [{"n": it} for it in range(4)], "at_once": 2},
+            resources={"walltime": "00:10:00"},
+        )
     )
     first, second, third, fourth = tasks_of(sweep, 4)
     for job_id in (first, second):
@@ -88,6 +88,7 @@ def test_a_cancelled_sweep_ends_all_its_tasks_and_one_task_alone(bridge: SiteBri
     bridge.as_user("scancel", str(bridge.last(third).data.slurm_id))
     bridge.wait_for(third, TERMINAL)
     assert bridge.last(third).data.detail == "cancelled before it started"
+    bridge.wait_for(sweep, {"started"})
     assert bridge.told(sweep) == ["accepted", "queued", "started"]
 
     bridge.cancel(sweep)

@@ -68,7 +68,9 @@ def test_a_preempted_job_makes_room_and_starts_again(bridge: SiteBridge) -> None
 
 def wait_until_why(bridge: SiteBridge, job_id: str, words: str) -> None:
     """Wait until it is told: Slurm may have given another reason before it had looked closely."""
-    bridge.wait_until(lambda: bridge.last(job_id).data.detail == words, f"{job_id}: {words}")
+    bridge.wait_until(
+        lambda: any(it.data.detail == words for it in bridge.events(job_id)), f"{job_id}: {words}"
+    )
 
 
 def test_jobs_that_wait_tell_why_and_what_holds_them(bridge: SiteBridge) -> None:

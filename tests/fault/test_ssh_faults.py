@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from site_bridge import Configuration, OpenBridge
+from site_bridge import Configuration, OpenBridge, SiteBridge
 from slurm_site import a_script, a_tag, eventually
 from ssh_site import (
     PATIENCE_SECONDS,
@@ -202,6 +202,11 @@ def test_folders_are_taken_up_again_after_a_cut(
     assert (user_folder / "root" / JOB / "job.json").read_text() == "new"
 
 
+def wait_until_connected(bridge: SiteBridge, *, times: int) -> None:
+    """So many times, as its log has it."""
+    bridge.wait_until(lambda: bridge.logged().count("ssh_connected") >= times, "it is connected")
+
+
 def test_jobs_of_a_connection_that_is_cut_again_and_again_run_each_once(
     testbed: Testbed, open_sshd: OpenSshd, open_bridge: OpenBridge
 ) -> None:
@@ -229,9 +234,7 @@ def test_jobs_of_a_connection_that_is_cut_again_and_again_run_each_once(
             bridge.submit(bridge.job("sh", "-c", f"echo ran >>/ran/{number}", mounts=mounts))
             for number in (2 * cut - 2, 2 * cut - 1)
         ]
-        bridge.wait_until(
-            lambda cut=cut: bridge.logged().count("ssh_connected") >= cut, "it is connected"
-        )
+        wait_until_connected(bridge, times=cut)
         # Each time somewhat later in the work on them.
         time.sleep(0.3 * cut)
         sshd.cut()

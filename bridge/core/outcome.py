@@ -27,7 +27,7 @@ BY_HINDRANCE: Mapping[Hindrance, tuple[FailureReason, str]] = MappingProxyType(
         ),
         Hindrance.NO_IMAGE: (
             FailureReason.NO_IMAGE,
-            "its image is not there or cannot be read; its stderr says which",
+            "its image or conda environment is not there or cannot be read; its stderr says which",
         ),
         Hindrance.SECRET: (
             FailureReason.REFUSED,

@@ -47,7 +47,7 @@ REASONS: Mapping[str, str] = {
     FailureReason.REFUSED: "It was refused, and has not run",
     FailureReason.DEPENDENCY: "A job that it waited for did not end as it should",
     FailureReason.IMAGE_PULL: "Its container image could not be fetched",
-    FailureReason.NO_IMAGE: "Its container image is not there, or cannot be read",
+    FailureReason.NO_IMAGE: "Its image or conda environment is not there, or cannot be read",
     FailureReason.TASKS: "Not all of its tasks have finished",
     FailureReason.LOST: "Slurm knows it no longer, and nobody can say what became of it",
     "rejected": "The site did not take it",

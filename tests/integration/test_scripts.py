@@ -459,11 +459,15 @@ def test_a_job_runs_in_the_conda_environment_that_its_image_names(desk: Desk) ->
 
 
 @pytest.mark.parametrize("desk", [Runtime.CONDA], indirect=True)
-def test_an_environment_that_has_no_such_name_is_told_by_its_exit_code(desk: Desk) -> None:
+def test_an_environment_that_has_no_such_name_is_told_and_nothing_runs(desk: Desk) -> None:
     spec = replace(desk.shell("echo ran"), image="no such environment")
-    assert desk.run(spec) == Ended(state="FAILED", exit_code="78:0")
+    assert desk.run(spec) == Ended(state="FAILED", exit_code="76:0")
     assert desk.printed(spec) == ""
-    assert "no such environment" in desk.printed(spec, "stderr")
+    told = "hpc-bridge: nothing has run, conda cannot activate no such environment"
+    assert told in desk.printed(spec, "stderr")
+    assert {word: said[1:] for word, said in desk.marks(spec).items()} == {
+        "1.0.hindered": ["no-image"]
+    }
 
 
 @pytest.mark.parametrize(

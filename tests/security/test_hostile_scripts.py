@@ -276,7 +276,9 @@ def expected_argv(spec: JobSpec, site: Site) -> list[str]:
     if runtime is Runtime.COMMAND:
         return ["env", "--", *pairs, *command]
     if runtime is Runtime.CONDA:
-        return ["conda", "activate", spec.image, "env", "--", *pairs, *command]
+        # The script looks whether it can, before the job begins.
+        activation = ["conda", "activate", spec.image]
+        return [*activation, *activation, "env", "--", *pairs, *command]
     if runtime is Runtime.SHIFTER:
         return ["shifter", f"--workdir={folder}", *told, *command]
     seen = [*expected_mounts(spec, site), Mount(source=folder, target=folder)]

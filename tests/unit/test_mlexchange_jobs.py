@@ -132,6 +132,12 @@ def test_what_is_required_in_all_is_spread_over_the_nodes() -> None:
     }
 
 
+def test_what_is_null_is_not_required() -> None:
+    nothing = dict.fromkeys(("num_processors", "num_gpus", "num_nodes"))
+    asked = body(with_requirements(**nothing))["resources"]
+    assert asked == {"nodes": 1, "tasks": 1, "cpus_per_task": 1, "gpus": 0}
+
+
 def test_what_is_not_required_is_one_of_each() -> None:
     assert body(with_requirements(num_processors=0))["resources"] == {
         "nodes": 1,

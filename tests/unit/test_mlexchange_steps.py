@@ -19,6 +19,13 @@ from bridge.core.errors import InvalidRequestError
 from bridge.core.site import Runtime
 
 
+@pytest.mark.parametrize("field", ["volumes", "env_vars", "network", "image_tag", "num_nodes"])
+def test_a_field_that_is_null_is_one_that_was_left_out(field: str) -> None:
+    without = {name: it for name, it in step().items() if name != field}
+    found, expected = (body(flow_steps(it)) for it in (step(**{field: None}), without))
+    assert found | {"job_id": None} == expected | {"job_id": None}
+
+
 def conda_step(**changes: object) -> Message:
     return {
         "job_name": "dlsia train",

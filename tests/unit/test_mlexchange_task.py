@@ -64,6 +64,11 @@ def test_every_container_sees_what_the_site_says() -> None:
     ]
 
 
+def test_arguments_that_are_null_are_none() -> None:
+    found = body(broker_task(docker_cmd="true", kw_args=None, gpu=None))
+    assert (found["command"], found["resources"]) == ("cd /app/work || exit\ntrue", {"gpus": 0})
+
+
 def test_unknown_fields_are_left_alone() -> None:
     assert body(broker_task(colour="blue", service=[1, {"a": None}]))["kind"] == "training"
 

@@ -7,7 +7,7 @@ from math import ceil
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bridge.core.job import Command, JobKind, Mount, Resources, ShellLine
 from bridge.core.mlexchange import PARAMETERS_FILE, MlexchangeRules
@@ -31,6 +31,14 @@ class TheirModel(BaseModel):
     """A shape of theirs: what we do not know in it is left alone."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: object) -> object:
+        """Front ends in Python write null for what they leave out."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
 
 
 def _text_of(value: object) -> object:

@@ -41,5 +41,12 @@ def in_words(kind: str, said: Mapping[str, object], own: Mapping[str, str]) -> s
     return None if words is None else words.format_map({it: _shown(said[it]) for it in said})
 
 
+def as_written(value: object) -> str:
+    """A value that was found, as JSON and YAML write it, but for its quotes; of any length."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
 def _shown(bound: object) -> object:
     return int(bound) if isinstance(bound, float) and bound.is_integer() else bound

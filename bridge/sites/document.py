@@ -64,13 +64,14 @@ class Document:
 
         return tuple(problem for _, problem in sorted(self.problems.items(), key=key))
 
-    def inherit(self, base: "Document") -> None:
+    def inherit(self, base: "Document", *, null_is_a_value: frozenset[Place]) -> None:
         """Takes what this document does not say from `base`.
 
-        Sections are put together field by field; lists and all else are taken or left whole.
+        Sections are put together field by field; lists and all else are taken or left whole. Null
+        takes a field away, but at the places where it says something itself.
         """
         taken: set[Place] = set()
-        self.data = _put_together(self.data, base.data, (), taken)
+        self.data = _put_together(self.data, base.data, (), taken, null_is_a_value)
         for place, line in base.lines.items():
             if _is_within(place, taken):
                 self.lines[place] = line
@@ -81,15 +82,19 @@ class Document:
                 self.problems.setdefault(place or EXTENDS, problem)
 
 
-def _put_together(own: object, base: object, place: Place, taken: set[Place]) -> object:
+def _put_together(
+    own: object, base: object, place: Place, taken: set[Place], null_is_a_value: frozenset[Place]
+) -> object:
     if not isinstance(own, dict) or not isinstance(base, dict):
         return own
-    for key in base.keys() - own.keys():
-        taken.add((*place, key))
-    inherited = {
-        key: _put_together(own[key], value, (*place, key), taken) if key in own else value
-        for key, value in base.items()
-    }
+    inherited = {}
+    for key, value in base.items():
+        here = (*place, key)
+        if key not in own:
+            taken.add(here)
+            inherited[key] = value
+        elif own[key] is not None or here in null_is_a_value:
+            inherited[key] = _put_together(own[key], value, here, taken, null_is_a_value)
     return inherited | {key: value for key, value in own.items() if key not in base}
 
 

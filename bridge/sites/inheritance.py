@@ -7,6 +7,7 @@ from bridge.core.errors import ConfigurationError, Problem
 from bridge.sites.document import EXTENDS, Document, Place, read_document
 
 _VERBATIM: frozenset[Place] = frozenset({("setup",)})
+_NULL_IS_A_VALUE: frozenset[Place] = frozenset({("mlexchange", "start_in")})
 
 
 def read_with_bases(path: Path, environment: Mapping[str, str]) -> Document:
@@ -37,7 +38,7 @@ def _read(path: Path, environment: Mapping[str, str], heirs: tuple[Path, ...]) -
         return document
     if not isinstance(inherited.data, dict) and not inherited.problems:
         document.report(EXTENDS, f"{base} has no fields")
-    document.inherit(inherited)
+    document.inherit(inherited, null_is_a_value=_NULL_IS_A_VALUE)
     return document
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.core.wanted import in_words
+from bridge.core.wanted import as_written, in_words
 from bridge.sites.document import Place
 from bridge.sites.fields import ACCEPTED
 from bridge.sites.model import SiteFile
@@ -67,5 +67,5 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _echo(value: object) -> str:
-    shown = repr(value)
+    shown = as_written(value)
     return shown if len(shown) <= _LONGEST_ECHO else f"{shown[:_LONGEST_ECHO]}..."

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.core.errors import Problem
-from bridge.core.wanted import in_words
+from bridge.core.wanted import as_written, in_words
 
 _WORDS = {
     "extra_forbidden": "unknown field; see the documentation of the accepted ones",
@@ -45,10 +45,7 @@ def problems_of(
 
 def echo(value: object) -> str:
     """What was found, as it may be shown: quoted, and cut where it is long."""
-    if value is None:
-        return "null"
-    shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    return _cut(shown)
+    return _cut(as_written(value))
 
 
 def _problem(

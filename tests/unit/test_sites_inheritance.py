@@ -50,6 +50,38 @@ profiles:
     assert found == [("one", "a", None), ("two", "b", "gpu"), ("three", "c", None)]
 
 
+def test_null_takes_away_whatever_the_base_says(folder: Path) -> None:
+    more = "environment: {A: base, B: base}\nprofiles: {one: {qos: a}, two: {qos: b}}\n"
+    base(folder, SMALLEST + more + "limits: {nodes: 0}\npolling: {marks: 3s}\n")
+    nulls = "environment: {A: null}\nprofiles: {one: null}\nlimits: null\npolling: {marks: null}\n"
+    settings = load(folder, HEIR + nulls)
+    assert settings.site.environment == (("B", "base"),)
+    assert [it.name for it in settings.site.profiles] == ["two"]
+    assert settings.site.limits.nodes is None
+    assert settings.polling.marks.total_seconds() == 0.5
+
+
+def test_what_is_needed_cannot_be_taken_away(folder: Path) -> None:
+    base(folder)
+    assert mistakes(folder, HEIR + "work_root: null\n") == [
+        "site.yaml:4: work_root: missing, and required"
+    ]
+
+
+def test_null_says_something_where_commands_start(folder: Path) -> None:
+    base(folder, SMALLEST + "mlexchange: {start_in: /app}\n")
+    rules = load(folder, HEIR + "mlexchange: {start_in: null}\n").mlexchange
+    assert rules is not None
+    assert rules.start_in is None
+
+
+def test_a_null_that_takes_nothing_away_is_shown_as_it_is_written(folder: Path) -> None:
+    base(folder)
+    assert mistakes(folder, HEIR + "environment: {A: null}\n") == [
+        "site.yaml:4: environment.A: text is wanted (found null)"
+    ]
+
+
 def test_a_base_may_extend_another_relative_to_itself(folder: Path) -> None:
     base(folder, SMALLEST.replace("12:00:00", "02:00:00"), "all/first.yaml")
     base(folder, "extends: first.yaml\nbroker: {port: 5000}\n", "all/second.yaml")

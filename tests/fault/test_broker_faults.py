@@ -295,7 +295,7 @@ def test_a_blocked_connection_is_told_and_nothing_goes_out_until_it_is_free(
         capture_logs() as logs,
         Consumer(settings, SITE) as consumer,
         Publisher(
-            replace(settings, port=proxy.port), confirm_patience=timedelta(seconds=1)
+            replace(settings, port=proxy.port), confirm_patience=timedelta(seconds=5)
         ) as publisher,
     ):
         assert consumer.wait_until_consuming(SOON)

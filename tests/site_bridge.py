@@ -30,6 +30,18 @@ UNTIL_LET_GO = 'until [ -e "$BRIDGE_JOB_DIR/go" ]; do sleep 0.2; done'
 """For a job that ends when the test wants it to, see `let_go`."""
 
 
+def printed_by(argv: Sequence[str]) -> str:
+    """What a command prints that has to go well, and soon."""
+    return subprocess.run(
+        argv,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE.total_seconds(),
+    ).stdout
+
+
 def _ended(process: subprocess.Popen[bytes], patience: timedelta) -> int:
     """Its exit code; one that does not end is killed, so that it disturbs no other test."""
     try:
@@ -149,14 +161,7 @@ class SiteBridge:
 
     def as_user(self, *argv: str) -> str:
         """What a command of the ordinary user prints."""
-        return subprocess.run(
-            self._testbed.as_user(argv),
-            check=True,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE.total_seconds(),
-        ).stdout
+        return printed_by(self._testbed.as_user(argv))
 
     def logged(self, since: int = 0) -> str:
         """The daemon's log from this byte on."""

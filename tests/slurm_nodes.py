@@ -4,7 +4,7 @@ import subprocess
 from contextlib import suppress
 
 from rabbitmq_management import until
-from site_bridge import PATIENCE, SiteBridge
+from site_bridge import SiteBridge, printed_by
 from testbed import Testbed
 
 ONE_NODE = {"cpus_per_task": 8, "walltime": "00:05:00"}
@@ -21,14 +21,8 @@ def fill_the_nodes(bridge: SiteBridge) -> str:
 
 def as_root(testbed: Testbed, *argv: str) -> str:
     """What a command of the site's administrator prints."""
-    return subprocess.run(
-        ["env", f"SLURM_CONF={testbed.slurm_conf}", f"PATH={testbed.path}", *argv],
-        check=True,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE.total_seconds(),
-    ).stdout
+    environment = [f"SLURM_CONF={testbed.slurm_conf}", f"PATH={testbed.path}"]
+    return printed_by(["env", *environment, *argv])
 
 
 def bring_nodes_back(testbed: Testbed) -> None:

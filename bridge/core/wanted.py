@@ -10,6 +10,7 @@ REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 GPU_TYPE = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 # What a site's file names, job messages have to be able to ask for.
 
+_LONGEST_ECHO = 80
 _WORDS: Mapping[str, str] = MappingProxyType(
     {
         "string_type": "text is wanted",
@@ -41,11 +42,16 @@ def in_words(kind: str, said: Mapping[str, object], own: Mapping[str, str]) -> s
     return None if words is None else words.format_map({it: _shown(said[it]) for it in said})
 
 
-def as_written(value: object) -> str:
-    """A value that was found, as JSON and YAML write it, but for its quotes; of any length."""
+def echo(value: object) -> str:
+    """What was found, as JSON and YAML write it but for its quotes, and cut where it is long."""
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    return cut(str(value).lower() if isinstance(value, bool) else repr(value))
+
+
+def cut(text: str) -> str:
+    """The text, or as much of it as a message shows."""
+    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}..."
 
 
 def _shown(bound: object) -> object:

@@ -7,13 +7,12 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.core.wanted import as_written, in_words
+from bridge.core.wanted import echo, in_words
 from bridge.sites.document import Place
 from bridge.sites.fields import ACCEPTED
 from bridge.sites.model import SiteFile
 
 _SECRET: frozenset[Place] = frozenset({("broker", "password")})
-_LONGEST_ECHO = 80
 _WANTED = {
     "model_type": "fields are wanted here, one a line",
     "dict_type": "fields are wanted here, one a line",
@@ -31,7 +30,7 @@ def in_our_words(error: ValidationError) -> Iterator[tuple[Place, str]]:
             case "missing":
                 yield place, "missing, and required"
             case _:
-                found = "" if place in _SECRET else f" (found {_echo(it['input'])})"
+                found = "" if place in _SECRET else f" (found {echo(it['input'])})"
                 yield place, f"{_wanted(it)}{found}"
 
 
@@ -64,8 +63,3 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(_model_in, get_args(annotation))), None)
-
-
-def _echo(value: object) -> str:
-    shown = as_written(value)
-    return shown if len(shown) <= _LONGEST_ECHO else f"{shown[:_LONGEST_ECHO]}..."

@@ -5,7 +5,7 @@ import math
 from typing import NoReturn
 
 from bridge.core.errors import InvalidRequestError, Problem
-from bridge.wire.problems import echo
+from bridge.core.wanted import echo
 
 LONGEST_BYTES = 1024 * 1024
 DEEPEST_LEVELS = 64

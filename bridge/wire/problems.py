@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.core.errors import Problem
-from bridge.core.wanted import as_written, in_words
+from bridge.core.wanted import cut, echo, in_words
 
 _WORDS = {
     "extra_forbidden": "unknown field; see the documentation of the accepted ones",
@@ -20,7 +20,6 @@ _WANTED = {
     "uuid_type": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
     "uuid_parsing": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
 }
-_LONGEST_ECHO = 80
 _MOST_PROBLEMS = 20
 _NONE: Mapping[str, Any] = {}
 
@@ -41,11 +40,6 @@ def problems_of(
     shown = tuple(_problem(it, tags, patterns) for it in errors[:_MOST_PROBLEMS])
     more = len(errors) - len(shown)
     return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
-
-
-def echo(value: object) -> str:
-    """What was found, as it may be shown: quoted, and cut where it is long."""
-    return _cut(as_written(value))
 
 
 def _problem(
@@ -71,8 +65,4 @@ def _place(loc: tuple[int | str, ...], tags: Mapping[str, Collection[str]]) -> I
         is_about_a_key = index > 1 and part == "[key]"
         if not is_tag and not is_about_a_key:
             text = str(part)
-            yield _cut(text if text.isprintable() else repr(text))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}..."
+            yield cut(text if text.isprintable() else repr(text))

@@ -9,8 +9,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.wanted import echo
 from bridge.wire.json_text import read_json
-from bridge.wire.problems import echo, problems_of
+from bridge.wire.problems import problems_of
 
 LONGEST_RANGE = 256 * 1024
 """Bytes of a file in one answer."""

@@ -25,6 +25,7 @@ from bridge.core.job import (
     Sweep,
 )
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
+from bridge.core.wanted import echo
 from bridge.wire.job_fields import ACCEPTED
 from bridge.wire.job_message import (
     FORMS,
@@ -35,7 +36,7 @@ from bridge.wire.job_message import (
     SweepMessage,
 )
 from bridge.wire.json_text import read_json
-from bridge.wire.problems import echo, problems_of
+from bridge.wire.problems import problems_of
 from bridge.wire.sweep import sweep_problems, tasks_in
 
 

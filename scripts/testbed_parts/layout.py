@@ -3,14 +3,13 @@
 import hashlib
 import json
 import os
-import random
 import re
-import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .console import UsageError
+from .free_port import free_port
 
 ALICE = "hbb-alice"
 BOB = "hbb-bob"
@@ -151,7 +150,7 @@ def settle(root: Path, options: Options) -> Layout:
     wanted = _FIXED_PORTS + tuple(f"n{number}" for number in range(1, options.nodes + 1))
     for purpose in wanted:
         if purpose not in ports:
-            ports[purpose] = _free_port(taken=set(ports.values()))
+            ports[purpose] = free_port(_PORT_RANGE, taken=set(ports.values()))
     layout = Layout(root=root, options=options, ports=ports)
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
@@ -167,16 +166,3 @@ def _record(root: Path) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-
-
-def _free_port(*, taken: set[int]) -> int:
-    for port in random.sample(_PORT_RANGE, k=200):
-        if port in taken:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise UsageError(f"no free port between {_PORT_RANGE[0]} and {_PORT_RANGE[-1]}")

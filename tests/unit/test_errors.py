@@ -15,7 +15,8 @@ from bridge.core.errors import (
     SubmissionUncertainError,
     UnavailableError,
 )
-from bridge.wire.problems import echo, problems_of
+from bridge.core.wanted import echo
+from bridge.wire.problems import problems_of
 
 NAME = Problem(where="name", what="missing, and required")
 WHOLE = Problem(where="", what="not JSON")

@@ -69,9 +69,8 @@ class Lease:
         """
 
         def record(connection: Connection, board: Row[Any]) -> None:
-            self._check(board)
+            self._keep(connection, board, now)
             write_events(connection, events)
-            self._hold(connection, now)
             if bookmark is not None:
                 place = {
                     "stream_offset": bookmark.offset,
@@ -88,8 +87,7 @@ class Lease:
         """
 
         def record(connection: Connection, board: Row[Any]) -> Exception | None:
-            self._check(board)
-            self._hold(connection, now)
+            self._keep(connection, board, now)
             return write_or_set_aside(connection, event, now=now)
 
         return self._database.write(record)
@@ -101,15 +99,15 @@ class Lease:
         """
 
         def record(connection: Connection, board: Row[Any]) -> None:
-            self._check(board)
-            self._hold(connection, now)
+            self._keep(connection, board, now)
             set_message_aside(connection, body, error, now=now)
 
         self._database.write(record)
 
-    def _check(self, board: Row[Any]) -> None:
+    def _keep(self, connection: Connection, board: Row[Any], now: datetime) -> None:
         if board.keeper != self._holder:
             raise SupersededError(f"{board.keeper} keeps the board now")
+        self._hold(connection, now)
 
     def _hold(self, connection: Connection, now: datetime) -> None:
         held = update(schema.board).values(keeper=self._holder, kept_until=now + LEASE)

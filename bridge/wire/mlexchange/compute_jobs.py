@@ -11,6 +11,7 @@ from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import Mount, ShellLine
 from bridge.core.mlexchange import DATA_FOLDER, in_a_circle
 from bridge.core.quantity import write_walltime
+from bridge.core.wanted import echo
 from bridge.wire.json_text import read_json
 from bridge.wire.mlexchange.draft import (
     Bits,
@@ -24,7 +25,6 @@ from bridge.wire.mlexchange.draft import (
     plain_name,
     spread,
 )
-from bridge.wire.problems import echo
 
 _LONGEST_MINUTES = 1_000_000
 _AS_ARGUMENTS = ("job_type", "experiment_id", "dataset")

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import ArgumentList, Command, Mount, Resources, ShellLine
 from bridge.core.quantity import write_walltime
+from bridge.core.wanted import echo
 from bridge.wire.mlexchange.draft import (
     Draft,
     Setting,
@@ -24,7 +25,6 @@ from bridge.wire.mlexchange.draft import (
     resources_field,
     split_volume,
 )
-from bridge.wire.problems import echo
 
 _CLOCK = re.compile(r"([0-9]{1,4}):([0-9]{1,2}):([0-9]{1,2})", re.ASCII)
 

@@ -397,13 +397,17 @@ def test_a_signal_to_the_script_reaches_the_container(desk: Desk, signal: str) -
 
 @pytest.mark.parametrize("desk", [Runtime.APPTAINER, Runtime.SHIFTER], indirect=True)
 def test_a_training_saves_its_work_when_slurm_says_that_the_time_will_be_up(desk: Desk) -> None:
-    """Slurm looks every half minute whose time is near."""
+    """Slurm looks every half minute whose time is near; it is near once the training is ready."""
     spec = desk.shell(
-        "trap 'echo epoch 3 >artifacts/saved; exit 0' USR1; while :; do sleep 0.2; done",
-        resources=Resources(walltime=timedelta(minutes=2)),
+        "trap 'echo epoch 3 >artifacts/saved; exit 0' USR1; touch artifacts/ready; "
+        "while :; do sleep 0.2; done",
+        resources=Resources(walltime=timedelta(minutes=20)),
         checkpoint=Checkpoint(signal="USR1", seconds_before=119),
     )
-    assert desk.run(spec) == Ended(state="COMPLETED", exit_code="0:0")
+    slurm_id = desk.submit(spec)
+    eventually((desk.folder(spec) / "artifacts" / "ready").exists)
+    desk.call("scontrol", "update", f"job={slurm_id}", "TimeLimit=2")
+    assert desk.end_of(slurm_id) == Ended(state="COMPLETED", exit_code="0:0")
     assert desk.printed(spec, "artifacts/saved") == "epoch 3\n"
 
 

@@ -175,7 +175,7 @@ class SiteBridge:
             "name": "test",
             "image": f"{self._testbed.images}/busybox.sif",
             "command": list(command) or ["true"],
-            "resources": {"walltime": "00:02:00"},
+            "resources": {"walltime": "00:10:00"},
         }
         return asked | changes
 

@@ -249,8 +249,8 @@ class LifecycleJournal(Protocol):
     def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """Jobs in phase ACCEPTED or SUBMITTING, in the order in which they were accepted.
 
-        Those whose `not_before` is still to come are left out, unless that is further off than any
-        wait: then somebody has set the clock back since.
+        Those whose `not_before` is still to come are left out, unless somebody has set the clock
+        back since: `bridge.core.retry.due` tells.
         """
         ...
 

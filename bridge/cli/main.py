@@ -12,6 +12,7 @@ from bridge.cli.dead import dead
 from bridge.cli.jobs import jobs
 from bridge.cli.journal import journal
 from bridge.cli.output import logs
+from bridge.cli.reader import EndingWithItsReader
 from bridge.cli.render import render
 from bridge.cli.run import run
 from bridge.cli.schema import schema
@@ -20,7 +21,11 @@ from bridge.cli.submit import submit
 from bridge.cli.watch import watch
 
 
-@click.group(epilog=exits.TABLE, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=EndingWithItsReader,
+    epilog=exits.TABLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="hpc-bridge")
 def main() -> None:
     """The bridge between web front ends and Slurm.

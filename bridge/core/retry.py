@@ -1,7 +1,7 @@
 """Relaunch: whether a failed attempt is followed by another one, when, and with how much."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bridge.core.failure import FailureReason
 from bridge.core.job import Resources, RetryWish
@@ -13,6 +13,9 @@ from bridge.core.site import Limits
 
 LONGEST_WAIT = timedelta(hours=1)
 """Before any attempt, whatever its policy: one that is further off was told by another clock."""
+
+_CLOCKS_DIFFER = timedelta(minutes=1)
+# Less may be between two machines that serve a site one after the other.
 
 RETRYABLE = frozenset(
     {
@@ -49,6 +52,31 @@ class RetryPolicy:
     """By how much the time limit grows with each attempt after one that ran into it."""
     memory_factor: float = 1.0
     """By how much the memory grows with each attempt after one that ran out of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Which next attempts may be submitted at a moment, as bounds that a database can compare.
+
+    Where the clock was set back since, nobody can tell how long they have waited: they may.
+    """
+
+    now: datetime
+    furthest: datetime
+    """A `not_before` after this was told before the clock was set back."""
+    latest_change: datetime
+    """So was a job that was written after this."""
+
+    def has_come(self, not_before: datetime | None, *, changed_at: datetime) -> bool:
+        """Whether a job that is recorded so may be submitted."""
+        if not_before is None or not_before <= self.now:
+            return True
+        return not_before > self.furthest or changed_at > self.latest_change
+
+
+def due(now: datetime) -> Due:
+    """What is due by the clock as it is now."""
+    return Due(now=now, furthest=now + LONGEST_WAIT, latest_change=now + _CLOCKS_DIFFER)
 
 
 def read_retryable(word: object) -> FailureReason:

@@ -13,7 +13,7 @@ from bridge.core.errors import UnavailableError
 from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job, Phase
-from bridge.core.retry import LONGEST_WAIT
+from bridge.core.retry import due
 from bridge.ports import (
     Acceptance,
     Admission,
@@ -71,12 +71,14 @@ class MemoryJournal:
 
     def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """See LifecycleJournal."""
-        waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING)
-        return tuple(
-            it
-            for it in waiting
-            if it.not_before is None or not now < it.not_before <= now + LONGEST_WAIT
-        )[:limit]
+        with self._available():
+            at = due(now)
+            waiting = self._in(Phase.ACCEPTED, Phase.SUBMITTING)
+            return tuple(
+                it
+                for it in waiting
+                if at.has_come(it.not_before, changed_at=self._records[it.job_id].changed_at)
+            )[:limit]
 
     def live(self) -> tuple[Job, ...]:
         """See LifecycleJournal."""

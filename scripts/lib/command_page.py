@@ -30,7 +30,8 @@ hpc-bridge watch --site vaughan --json | jq .data.event
 ```
 
 **Signals.** `run` ends in good order with SIGTERM or SIGINT: what is under way is recorded, at
-most 20 seconds are waited for a command of Slurm. `watch` ends with Ctrl-C.
+most 20 seconds are waited for a command of Slurm. `watch` ends with Ctrl-C. A command whose reader
+goes (`hpc-bridge jobs | head -3`) ends quietly by SIGPIPE, as others do: a shell calls that 141.
 
 Exit codes, commands, options and `--json` are a public interface; the words for people are not. A
 command whose exit codes are not shown has those of the command above it."""

@@ -312,6 +312,21 @@ def test_a_clock_that_was_set_back_lets_no_attempt_wait_for_longer_than_any_does
     assert [it.job_id for it in journal.waiting(ALL, now=START)] == [numbered_id(2)]
 
 
+def test_a_clock_that_was_set_back_a_little_makes_no_wait_longer(journal: Journal) -> None:
+    journal.admit([an_acceptance(1)])
+    later = START + timedelta(minutes=5)
+    job = replace(an_acceptance(1).job, attempt=2, not_before=later, revision=2)
+    assert journal.record([Change(job=job, messages=())]) == ()
+
+    def found(now: datetime) -> list[str]:
+        return [it.job_id for it in journal.waiting(ALL, now=now)]
+
+    # The job was written at START: up to a minute is between two machines' clocks.
+    assert found(START - timedelta(minutes=1)) == []
+    assert found(START - timedelta(minutes=1, microseconds=1)) == [numbered_id(1)]
+    assert found(START - timedelta(minutes=40)) == [numbered_id(1)]
+
+
 def test_each_phase_is_waiting_or_live_or_over(journal: Journal) -> None:
     journal.admit([an_acceptance(number) for number, _ in enumerate(Phase)])
     for number, phase in enumerate(Phase):

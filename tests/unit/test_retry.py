@@ -1,7 +1,7 @@
 """Relaunch: which failures are followed by another attempt, when, and with how much."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ from unit.builders import (
 from bridge.core.failure import FailureReason
 from bridge.core.job import Resources, RetryWish
 from bridge.core.lifecycle import Job
-from bridge.core.retry import RetryPolicy, grown, policy_for, read_retryable
+from bridge.core.retry import LONGEST_WAIT, RetryPolicy, due, grown, policy_for, read_retryable
 from bridge.core.site import Limits
 
 EVERY_REASON = frozenset(FailureReason)
@@ -159,6 +159,24 @@ def test_each_attempt_waits_twice_as_long_up_to_the_longest(failed: int, minutes
 
 def test_the_pause_is_over_once_the_next_attempt_is_submitted() -> None:
     assert failing("timeout", ALL).hears(begun(20)).job.not_before is None
+
+
+@pytest.mark.parametrize(
+    ("not_before", "written", "has_come"),
+    [
+        (None, 0, True),
+        (at(0), 0, True),
+        (at(1), 0, False),
+        (at(0) + LONGEST_WAIT, 0, False),
+        (at(1) + LONGEST_WAIT, 0, True),
+        (at(5), 1, False),
+        (at(5), 2, True),
+    ],
+)
+def test_an_attempt_is_due_when_its_time_has_come_or_the_clock_was_set_back(
+    not_before: datetime | None, written: float, *, has_come: bool
+) -> None:
+    assert due(at(0)).has_come(not_before, changed_at=at(written)) is has_come
 
 
 # --- what is told and what is left

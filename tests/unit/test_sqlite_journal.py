@@ -464,6 +464,7 @@ def _plan(path: Path, statement: str) -> str:
     texts = (
         *("fingerprint", "changed_at", "body", "event_id", "routing_key", "recorded_at"),
         *("before", "sent_at", "job_ids", "requested_at", "now", "furthest"),
+        "latest_change",
         *("routing_keys", "rejected_job", "unknown_before", "reply_to", "correlation_id"),
     )
     parameters = row_of(an_acceptance().job) | dict.fromkeys(texts, "[]")

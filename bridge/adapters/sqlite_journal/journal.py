@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from bridge.core.errors import ConfigurationError, Problem
 from bridge.core.facts import Ending
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Job, Phase
-from bridge.core.retry import LONGEST_WAIT
+from bridge.core.retry import due
 from bridge.core.settings import JournalSettings
 from bridge.ports import (
     Acceptance,
@@ -71,7 +72,7 @@ class SqliteJournal:
 
     def waiting(self, limit: int, *, now: datetime) -> tuple[Job, ...]:
         """See LifecycleJournal."""
-        times = {"now": write_time(now), "furthest": write_time(now + LONGEST_WAIT)}
+        times = {name: write_time(moment) for name, moment in asdict(due(now)).items()}
         return self._read(lambda it: _jobs(it, "waiting", limit=limit, **times))
 
     def live(self) -> tuple[Job, ...]:

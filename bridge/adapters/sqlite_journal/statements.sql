@@ -143,7 +143,10 @@ LIMIT 1;
 -- name: waiting
 SELECT * FROM jobs INDEXED BY jobs_waiting
 WHERE phase IN ('accepted', 'submitting')
-    AND (not_before IS NULL OR not_before <= :now OR not_before > :furthest)
+    AND (
+        not_before IS NULL OR not_before <= :now
+        OR not_before > :furthest OR changed_at > :latest_change
+    )
 ORDER BY number
 LIMIT :limit;
 

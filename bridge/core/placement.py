@@ -110,16 +110,16 @@ def _nothing_fits(asked: Resources, site: Site) -> Iterator[Problem]:
     reasons = [(it, tuple(_profile_problems(asked, site, it))) for it in site.profiles]
     nearest = min(reasons, key=lambda it: len(it[1]))
     if not nearest[1]:
-        what = f"{nearest[0].name!r} does, for jobs that name it in resources.profile"
+        where = "resources.profile"
+        what = f"{nearest[0].name!r} does, for jobs that name it"
     else:
+        where = "resources"
         what = f"the nearest is {nearest[0].name!r}: {_in_one_line(nearest[1])}"
-    yield Problem(
-        where="resources", what=f"no profile of {site.name} takes this job by itself; {what}"
-    )
+    yield Problem(where=where, what=f"no profile of {site.name} takes this job by itself; {what}")
     for profile, problems in reasons:
         if profile is not nearest[0] and problems:
             what = f"not in profile {profile.name!r} either: {_in_one_line(problems)}"
-            yield Problem(where="resources", what=what)
+            yield Problem(where=where, what=what)
 
 
 def _in_one_line(problems: Sequence[Problem]) -> str:

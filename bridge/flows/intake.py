@@ -1,6 +1,6 @@
 """Intake: bytes in, a recorded job or a recorded rejection out, and only then an ack."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -10,6 +10,7 @@ from bridge.core.dependency import closes_a_circle
 from bridge.core.errors import InvalidRequestError, Problem, UnavailableError
 from bridge.core.job import Dependency, JobId, JobSpec
 from bridge.core.lifecycle import Job
+from bridge.core.partly_read import every_problem
 from bridge.core.policy import admission_problems
 from bridge.core.site import Site
 from bridge.flows.messages import Messages, OwnMessages
@@ -104,11 +105,10 @@ class Intake:
         """What the jobs in it wait for is added to what those before it in the batch do."""
         try:
             jobs = self._messages.read(delivery)
-            self._refuse_what_cannot_run(jobs)
-            for job in jobs:
-                self._refuse_circle(job.spec, batch.coming)
+            self._refuse_what_cannot_run(jobs, batch.coming)
         except InvalidRequestError as error:
-            return self._rejection(delivery, error.job_id, error.problems, batch, is_job=True)
+            problems = every_problem(error, self._objections)
+            return self._rejection(delivery, error.job_id, problems, batch, is_job=True)
         except UnavailableError:
             raise
         except Exception:
@@ -131,18 +131,22 @@ class Intake:
             messages=tuple(encode(it, self._site, job.spec, notes=job.notes) for it in step.events),
         )
 
-    def _refuse_what_cannot_run(self, jobs: Sequence[Understood]) -> None:
+    def _refuse_what_cannot_run(self, jobs: Sequence[Understood], coming: _Waits) -> None:
         """One job that cannot run is enough: of several, none would be of use without it."""
         problems = dict.fromkeys(
             job.problem_there(it)
             for job in jobs
-            for it in (*admission_problems(job.spec, self._site), *self._examine(job.spec))
+            for it in (*self._objections(job.spec), *self._circle(job.spec, coming))
         )
         if problems:
             job_id = jobs[0].spec.job_id if len(jobs) == 1 else None
             raise InvalidRequestError(*problems, job_id=job_id)
 
-    def _refuse_circle(self, spec: JobSpec, coming: _Waits) -> None:
+    def _objections(self, spec: JobSpec) -> Iterator[Problem]:
+        yield from admission_problems(spec, self._site)
+        yield from self._examine(spec)
+
+    def _circle(self, spec: JobSpec, coming: _Waits) -> Iterator[Problem]:
         def waits_of(job_ids: Collection[JobId]) -> _Waits:
             known = {it.job_id: it.waits_for for it in self._journal.jobs(job_ids)}
             return known | {it: coming[it] for it in job_ids if it in coming}
@@ -150,7 +154,7 @@ class Intake:
         if not spec.depends_on or not self._is_awaited(spec.job_id, coming):
             return
         if closes_a_circle(spec.job_id, spec.depends_on, waits_of):
-            raise InvalidRequestError(_CIRCLE, job_id=spec.job_id)
+            yield _CIRCLE
 
     def _is_awaited(self, job_id: JobId, coming: _Waits) -> bool:
         named = (it.job_id for waits in coming.values() for it in waits)

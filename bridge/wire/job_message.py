@@ -1,5 +1,7 @@
 """The job message, version 1: what a front end sends."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -260,3 +262,38 @@ class JobMessage(_Model):
     sweep: SweepMessage | None = Field(
         default=None, description="many tasks that differ in their parameters, as one array"
     )
+
+
+def _names(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(it.alias or name for name, it in model.model_fields.items())
+
+
+SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "": _names(JobMessage),
+        "resources": _names(ResourcesMessage),
+        "mounts": _names(MountMessage),
+        "retry": _names(RetryMessage),
+        "checkpoint": _names(CheckpointMessage),
+        "depends_on": _names(DependencyMessage),
+        "reply_to": _names(ReplyToMessage),
+        "sweep": _names(SweepMessage),
+    }
+)
+"""The fields that stand in each section, and in the message itself."""
+STAND_INS: Mapping[tuple[str | int, ...], object] = MappingProxyType(
+    {
+        ("version",): 1,
+        ("job_id",): "00000000-0000-0000-0000-000000000000",
+        ("name",): "unread",
+        ("image",): "unread",
+        ("command",): ["true"],
+        ("params",): {},
+        ("mounts", 0): {"source": "/unread", "target": "/unread", "read_only": True},
+        ("mounts", 0, "source"): "/unread",
+        ("mounts", 0, "target"): "/unread",
+        ("mounts", 0, "read_only"): True,
+        ("retry", "attempts"): 1,
+    }
+)
+"""What is read instead of a field that is at fault, so that the others can be judged."""

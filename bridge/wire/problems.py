@@ -1,6 +1,7 @@
 """Pydantic's errors in our words."""
 
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,10 +10,6 @@ from pydantic_core import ErrorDetails
 from bridge.core.errors import Problem
 from bridge.core.wanted import cut, echo, in_words
 
-_WORDS = {
-    "extra_forbidden": "unknown field; see the documentation of the accepted ones",
-    "missing": "missing, and required",
-}
 _WANTED = {
     "model_type": "an object with named fields is wanted",
     "dict_type": "an object with named fields is wanted",
@@ -21,6 +18,7 @@ _WANTED = {
     "uuid_parsing": "a UUID is wanted, such as 123e4567-e89b-12d3-a456-426614174000",
 }
 _MOST_PROBLEMS = 20
+_LONGEST_NAME = 100
 _NONE: Mapping[str, Any] = {}
 
 
@@ -29,26 +27,56 @@ def problems_of(
     *,
     tags: Mapping[str, Collection[str]] = _NONE,
     patterns: Mapping[str, str] = _NONE,
+    sections: Mapping[str, Collection[str]] = _NONE,
 ) -> tuple[Problem, ...]:
     """The problems, with the dotted path of their field and the value that was found.
 
     All of them, up to a number that a person still reads; then how many more there are. `tags`
     names, for a field at the top that has several forms, the words by which pydantic tells them
-    apart: these are no fields. `patterns` says for a regular expression what it accepts.
+    apart: these are no fields. `patterns` says for a regular expression what it accepts, and
+    `sections` which fields each section at the top has, and the whole under the empty name.
     """
     errors = error.errors(include_url=False)
-    shown = tuple(_problem(it, tags, patterns) for it in errors[:_MOST_PROBLEMS])
+    shown = tuple(_problem(it, tags, patterns, sections) for it in errors[:_MOST_PROBLEMS])
     more = len(errors) - len(shown)
     return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
 
 
+def fields_meant(error: ValidationError, sections: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """The fields, as dotted paths, that an unknown one may stand for: of those that are told."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    unknown = [it["loc"] for it in errors[:_MOST_PROBLEMS] if it["type"] == "extra_forbidden"]
+    return frozenset(it for loc in unknown for it in _close(loc, sections))
+
+
 def _problem(
-    error: ErrorDetails, tags: Mapping[str, Collection[str]], patterns: Mapping[str, str]
+    error: ErrorDetails,
+    tags: Mapping[str, Collection[str]],
+    patterns: Mapping[str, str],
+    sections: Mapping[str, Collection[str]],
 ) -> Problem:
     where = ".".join(_place(error["loc"], tags))
-    if error["type"] in _WORDS:
-        return Problem(where=where, what=_WORDS[error["type"]])
+    if error["type"] == "missing":
+        return Problem(where=where, what="missing, and required")
+    if error["type"] == "extra_forbidden":
+        close = _close(error["loc"], sections)
+        more = (
+            f"did you mean {close[0]}?" if close else "see the documentation of the accepted ones"
+        )
+        return Problem(where=where, what=f"unknown field; {more}")
     return Problem(where=where, what=f"{_wanted(error, patterns)} (found {echo(error['input'])})")
+
+
+def _close(loc: tuple[int | str, ...], sections: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """The fields that the unknown one may stand for, the closest first: there or in a section."""
+    name, place = str(loc[-1]), ".".join(map(str, loc[:-1]))
+    if len(name) > _LONGEST_NAME:
+        return ()
+    section = str(loc[0]) if len(loc) > 1 else ""
+    here = get_close_matches(name, sections.get(section, ()))
+    if here or place:
+        return tuple(f"{place}.{it}" if place else it for it in here)
+    return tuple(f"{it}.{name}" for it, fields in sections.items() if name in fields)
 
 
 def _wanted(error: ErrorDetails, patterns: Mapping[str, str]) -> str:

@@ -24,11 +24,14 @@ from bridge.core.job import (
     ShellLine,
     Sweep,
 )
+from bridge.core.partly_read import PartlyRead, PartlyReadError, known_problems
 from bridge.core.quantity import read_duration, read_memory_mib, read_walltime
 from bridge.core.wanted import echo
 from bridge.wire.job_fields import ACCEPTED
 from bridge.wire.job_message import (
     FORMS,
+    SECTIONS,
+    STAND_INS,
     CheckpointMessage,
     JobMessage,
     ReplyToMessage,
@@ -36,14 +39,16 @@ from bridge.wire.job_message import (
     SweepMessage,
 )
 from bridge.wire.json_text import read_json
-from bridge.wire.problems import problems_of
+from bridge.wire.problems import fields_meant, problems_of
+from bridge.wire.readable import readable
 from bridge.wire.sweep import sweep_problems, tasks_in
 
 
 def read_job(body: bytes, *, site: str) -> JobSpec:
     """The job in a message that arrived at `site`.
 
-    Raises InvalidRequestError with every reason at once, and the job's id where it is readable.
+    Raises InvalidRequestError with every mistake in its form at once, and the job's id where it is
+    readable; PartlyReadError where the rest of it can be read.
     """
     return _spec(read_message(body, site=site))
 
@@ -51,28 +56,29 @@ def read_job(body: bytes, *, site: str) -> JobSpec:
 def read_message(body: bytes, *, site: str) -> JobMessage:
     """The message, in which nothing is wrong: for who sends it. Raises as `read_job`."""
     data = read_json(body)
-    job_id = _readable_id(data)
-    try:
-        message = JobMessage.model_validate(data)
-    except ValidationError as error:
-        raise InvalidRequestError(*job_problems(error), job_id=job_id) from None
-    if message.site not in (None, site):
+    read = readable(JobMessage, data, STAND_INS)
+    message, unread, problems = read.model, read.unread, list[Problem]()
+    if read.error is not None:
+        unread |= fields_meant(read.error, SECTIONS)
+        problems += job_problems(read.error)
+    if message is None:
+        raise InvalidRequestError(*problems, job_id=_readable_id(data))
+    is_meant = message.site in (None, site) or "site" in unread
+    if not is_meant:
         what = f"the job is meant for {echo(message.site)}, and this is {site!r}"
-        problem = Problem(where="site", what=what)
-        raise InvalidRequestError(problem, job_id=job_id)
-    problems = (
-        *_pointless(message),
-        *_dependency_problems(message),
-        *sweep_problems(message, size=len(body)),
-    )
+        problems.append(Problem(where="site", what=what))
+    beyond = tuple(known_problems(_form_problems(message, len(body), unread), unread))
+    problems += beyond
     if problems:
-        raise InvalidRequestError(*problems, job_id=job_id)
+        unread |= {it.where for it in beyond}
+        rest = (PartlyRead(spec=_spec(message), unread=unread),) if is_meant else ()
+        raise PartlyReadError(*problems, rest=rest, job_id=_readable_id(data))
     return message
 
 
 def job_problems(error: ValidationError) -> tuple[Problem, ...]:
     """What is wrong with a job message, in our words."""
-    return problems_of(error, tags=FORMS, patterns=ACCEPTED)
+    return problems_of(error, tags=FORMS, patterns=ACCEPTED, sections=SECTIONS)
 
 
 def fingerprint(body: bytes) -> str:
@@ -89,13 +95,22 @@ def _readable_id(data: object) -> str | None:
         return None
 
 
-def _pointless(message: JobMessage) -> Iterator[Problem]:
+def _form_problems(message: JobMessage, size: int, unread: frozenset[str]) -> Iterator[Problem]:
+    """What no field shows by itself."""
+    yield from _pointless(message, unread)
+    yield from _dependency_problems(message)
+    yield from sweep_problems(message, size=size)
+
+
+def _pointless(message: JobMessage, unread: frozenset[str]) -> Iterator[Problem]:
     """What would be passed over in silence, since what it speaks of is not there."""
-    if message.params is None and message.sweep is None:
+    has_params = message.params is not None or message.sweep is not None
+    if not has_params and unread.isdisjoint({"params", "sweep"}):
         for field in ("params_format", "params_path", "params_as_argument"):
             if field in message.model_fields_set:
                 yield Problem(where=field, what="has no effect without params")
-    if message.resources.gpu_type is not None and not message.resources.gpus:
+    has_gpus = message.resources.gpus or "resources.gpus" in unread
+    if message.resources.gpu_type is not None and not has_gpus:
         yield Problem(where="resources.gpu_type", what="has no effect without gpus")
 
 

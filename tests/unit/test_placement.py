@@ -147,8 +147,8 @@ def test_what_fits_nowhere_is_told_why_the_nearest_profile_first() -> None:
 
 def test_a_profile_that_has_to_be_named_is_told_of_where_it_is_the_one_that_fits() -> None:
     assert refusals(gpus=5, walltime=3 * HOUR)[0] == (
-        "resources: no profile of nersc takes this job by itself; 'preempt' does, for jobs that "
-        "name it in resources.profile"
+        "resources.profile: no profile of nersc takes this job by itself; 'preempt' does, for jobs "
+        "that name it"
     )
 
 

@@ -37,8 +37,7 @@ def test_each_required_field_is_missed_by_its_name(field: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "where"),
     [
-        ({"walltime": "01:00:00"}, "walltime"),
-        ({"resources": {"memory_mib": 5}}, "resources.memory_mib"),
+        ({"resources": {"ram": 5}}, "resources.ram"),
         ({"mounts": [{"source": "/a", "target": "/b", "mode": "rw"}]}, "mounts.0.mode"),
         ({"line": "true"}, "line"),
     ],
@@ -47,6 +46,27 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
     assert (
         problem(**fields) == f"{where}: unknown field; see the documentation of the accepted ones"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"walltime": "01:00:00"}, "walltime: unknown field; did you mean resources.walltime?"),
+        ({"imagee": "/x.sif"}, "imagee: unknown field; did you mean image?"),
+        (
+            {"resources": {"memory_mib": 5}},
+            "resources.memory_mib: unknown field; did you mean resources.memory?",
+        ),
+        (
+            {"mounts": [{"source": "/a", "target": "/b", "readonly": True}]},
+            "mounts.0.readonly: unknown field; did you mean mounts.0.read_only?",
+        ),
+    ],
+)
+def test_of_an_unknown_field_the_one_that_may_be_meant_is_named(
+    fields: dict[str, object], words: str
+) -> None:
+    assert problem(**fields) == words
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ from bridge.flows.intake import Intake
 
 SITE = "testbed"
 SOON = timedelta(seconds=60)
+JOBS = 5_000
+"""Submitted by all workers together."""
 JOB = {"name": "test", "image": "/images/a.sif", "command": ["true"]}
 DONE = running(seen("COMPLETED", 9, code=0, start=3, end=8, nodes="n1"))
 FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -165,25 +167,10 @@ def test_watching_ends_when_another_thread_closes_it(bridge: Bridge) -> None:
 def test_over_two_restarts_of_the_broker_every_job_is_accepted_once_or_an_error_is_told(
     testbed: Testbed, settings: BrokerSettings, tmp_path: Path
 ) -> None:
-    over_two_restarts(testbed, settings, tmp_path, jobs=1_000)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
-@pytest.mark.usefixtures("broker_is_back")
-def test_the_same_with_five_thousand_jobs(
-    testbed: Testbed, settings: BrokerSettings, tmp_path: Path
-) -> None:
-    over_two_restarts(testbed, settings, tmp_path, jobs=5_000)
-
-
-def over_two_restarts(
-    testbed: Testbed, settings: BrokerSettings, folder: Path, *, jobs: int
-) -> None:
     answers: dict[str, int] = {}
     workers: set[int] = set()
-    first, *ids = [str(uuid4()) for _ in range(jobs)]
-    with gunicorn(testbed, settings, folder, first_job=first) as port:
+    first, *ids = [str(uuid4()) for _ in range(JOBS)]
+    with gunicorn(testbed, settings, tmp_path, first_job=first) as port:
 
         def submit(its_id: str) -> None:
             status, body = ask(port, its_id)
@@ -198,19 +185,19 @@ def over_two_restarts(
 
         with ThreadPoolExecutor(32) as browsers:
             submissions = [browsers.submit(submit, it) for it in ids]
-            restart_at(jobs // 4)
-            restart_at(jobs * 5 // 8)
+            restart_at(JOBS // 4)
+            restart_at(JOBS * 5 // 8)
             for it in submissions:
                 it.result()
     confirmed = {first, *(it for it, status in answers.items() if status == http.client.OK)}
     assert set(answers.values()) <= {http.client.OK, http.client.SERVICE_UNAVAILABLE}
     assert len(workers) == 4
-    print(f"\n{len(confirmed)} of {jobs} confirmed")  # noqa: T201  # a figure, not a check
+    print(f"\n{len(confirmed)} of {JOBS} confirmed")  # noqa: T201  # a figure, not a check
     with open_journal(
-        JournalSettings(path=str(folder / "journal.sqlite")), clock=SystemClock()
+        JournalSettings(path=str(tmp_path / "journal.sqlite")), clock=SystemClock()
     ) as journal:
         take_in(settings, journal, confirmed)
-        accepted = [it.message.event_id for it in journal.unsent(10 * jobs)]
+        accepted = [it.message.event_id for it in journal.unsent(10 * JOBS)]
     assert len(accepted) == len(set(accepted))
     assert {f"{it}/1" for it in confirmed} <= set(accepted)
     assert set(accepted) <= {f"{it}/1" for it in (first, *ids)}

@@ -205,6 +205,8 @@ class HindranceMark:
     restart: int
     ended_at: datetime
     hindrance: Hindrance
+    mount: int | None = None
+    """Which of its mounts, from 0, where it was one and the script says so."""
 
 
 ScriptMark = PullMark | StartMark | EndMark | HindranceMark

@@ -125,6 +125,8 @@ class Job:
     """When this run of it, or the bridge for it, began to pull its image."""
     hindrance: Hindrance | None = None
     """What kept this run's script from starting the container."""
+    hindering_mount: int | None = None
+    """Which of its mounts, from 0, where that is known."""
     container_exit_code: int | None = None
     """From the end marker of this run; None while there is none."""
     exit_code: int | None = None

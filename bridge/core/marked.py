@@ -46,7 +46,14 @@ def _hindrance_mark(job: Job, fact: HindranceMark) -> Step:
     if _has_ended(step.job):
         return step
     return step.then(
-        lambda it: Step(job=replace(it, hindrance=fact.hindrance, ended_at=fact.ended_at))
+        lambda it: Step(
+            job=replace(
+                it,
+                hindrance=fact.hindrance,
+                hindering_mount=fact.mount,
+                ended_at=fact.ended_at,
+            )
+        )
     )
 
 
@@ -79,7 +86,10 @@ def _caught_up(job: Job, fact: ScriptMark) -> Step:
         return Step(job=job)
     if job.phase is Phase.RUNNING:
         return requeue(job, fact.at, restart=fact.restart)
-    return Step(job=replace(job, restart=fact.restart, pulling_since=None, hindrance=None))
+    caught_up = replace(
+        job, restart=fact.restart, pulling_since=None, hindrance=None, hindering_mount=None
+    )
+    return Step(job=caught_up)
 
 
 def _end_mark(job: Job, fact: EndMark) -> Step:

@@ -68,6 +68,7 @@ def requeue(job: Job, at: datetime, *, restart: int) -> Step:
         nodes=None,
         pulling_since=None,
         hindrance=None,
+        hindering_mount=None,
         container_exit_code=None,
         exit_code=None,
     )

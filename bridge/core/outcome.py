@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from bridge.core.facts import Sighting
 from bridge.core.failure import FailureReason, Hindrance
+from bridge.core.job import JobSpec
 from bridge.core.slurm_state import SlurmState
 
 BY_STATE: Mapping[SlurmState, tuple[FailureReason, str]] = MappingProxyType(
@@ -43,6 +44,25 @@ BY_HINDRANCE: Mapping[Hindrance, tuple[FailureReason, str]] = MappingProxyType(
         ),
     }
 )
+
+
+def hindrance_detail(hindrance: Hindrance, spec: JobSpec, mount: int | None) -> str:
+    """The words for a hindrance of this job, with the name of what is not there where we know it.
+
+    The names are the job's own: what kept it from running was told by its script, which the job
+    might have forged.
+    """
+    _, words = BY_HINDRANCE[hindrance]
+    if hindrance is Hindrance.IMAGE:
+        return f"its image {spec.image} is not there and could not be pulled; its stderr says more"
+    if hindrance is Hindrance.NO_IMAGE:
+        return (
+            f"its image or conda environment {spec.image} is not there or cannot be read; "
+            "its stderr says more"
+        )
+    if hindrance is Hindrance.MOUNT and mount is not None and mount < len(spec.mounts):
+        return f"{spec.mounts[mount].source!r}, which it mounts, is not there"
+    return words
 
 
 def failure_of(sighting: Sighting) -> tuple[FailureReason, str]:

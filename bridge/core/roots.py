@@ -21,6 +21,8 @@ class Confined:
     path: str
     roots: tuple[str, ...]
     """It has to be one of these or lie below one, all links followed, theirs too."""
+    mount: int | None = None
+    """Which of the job's mounts it is, from 0; None for its image."""
 
 
 def confined(spec: JobSpec, site: Site) -> Iterator[Confined]:
@@ -30,7 +32,8 @@ def confined(spec: JobSpec, site: Site) -> Iterator[Confined]:
     for index, mount in enumerate(spec.mounts):
         found = roots_above(mount, site)
         roots = tuple(it.path for it in found if mount.read_only or not it.read_only)
-        yield Confined(where=f"mounts.{index}.source", path=mount.source, roots=roots)
+        where = f"mounts.{index}.source"
+        yield Confined(where=where, path=mount.source, roots=roots, mount=index)
 
 
 def roots_above(mount: Mount, site: Site) -> tuple[BindRoot, ...]:

@@ -1,7 +1,7 @@
 """Facts about jobs, told to the lifecycle and recorded with what it makes of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 
@@ -9,14 +9,17 @@ import structlog
 
 from bridge.core.advance import advance
 from bridge.core.artifacts import ArtifactList
+from bridge.core.errors import InvalidRequestError
 from bridge.core.facts import Fact
 from bridge.core.job import JobId
 from bridge.core.lifecycle import Event, Job, Phase, Step
+from bridge.core.outcome import BY_HINDRANCE, hindrance_detail
 from bridge.core.retry import RetryPolicy, relaunch
 from bridge.core.site import Site
 from bridge.flows.divide import divide
 from bridge.ports import Acceptance, Change, LifecycleJournal
 from bridge.wire.event import Message, encode
+from bridge.wire.request import read_job
 from bridge.wire.returned import ArtifactsData, artifacts_data
 
 log = structlog.get_logger()
@@ -117,7 +120,7 @@ class Recorder:
 
     def _steps(self, job: Job, facts: Sequence[Fact]) -> Iterator[_Taken]:
         for fact in facts:
-            plain = step = advance(job, fact, absence_grace=self._absence_grace)
+            plain = step = self._named(advance(job, fact, absence_grace=self._absence_grace))
             if step.job.phase is Phase.FAILED and not job.is_over:
                 step = relaunch(job, step, self._retry_policy(job.job_id))
             if step.anomaly:
@@ -125,6 +128,20 @@ class Recorder:
             if step.job != job:
                 yield _Taken(before=job, run=plain.job, step=step)
             job = step.job
+
+    def _named(self, step: Step) -> Step:
+        """The step, with the name of what kept the job from running where it fails for that."""
+        last = step.events[-1] if step.events else None
+        hindrance = step.job.hindrance
+        if last is None or hindrance is None or last.detail != BY_HINDRANCE[hindrance][1]:
+            return step
+        try:
+            spec = read_job(self._journal.request(step.job.job_id), site=self._site.name)
+        except InvalidRequestError as error:
+            log.warning("hindrance_not_named", job=step.job.job_id, words=str(error))
+            return step
+        detail = hindrance_detail(hindrance, spec, step.job.hindering_mount)
+        return replace(step, events=(*step.events[:-1], replace(last, detail=detail)))
 
     def _change(self, taken: _Taken, left: Mapping[JobId, ArtifactList]) -> Change:
         step = taken.step

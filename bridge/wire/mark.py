@@ -22,7 +22,8 @@ _NAME = re.compile(rf"({UUID})\.([1-9][0-9]{{0,5}})\.([0-9]{{1,6}})\.({'|'.join(
 _TIME = r"([0-9]{1,10})(?:\.([0-9]{1,9}))?"
 _NODE = re.compile(rf"{_TIME} ([A-Za-z0-9._-]{{1,255}})\n")
 _CODE = re.compile(rf"{_TIME} (25[0-5]|2[0-4][0-9]|1?[0-9]{{1,2}})\n")
-_HINDRANCE = re.compile(rf"{_TIME} ({'|'.join(Hindrance)})\n")
+# A job may write marks of its own: what is told of them are words and numbers of ours.
+_HINDRANCE = re.compile(rf"{_TIME} ({'|'.join(Hindrance)})(?:(?<=mount) ([0-9]{{1,3}}))?\n")
 _SAY = MappingProxyType(
     {"pulling": _NODE, "started": _NODE, "ended": _CODE, "hindered": _HINDRANCE}
 )
@@ -36,7 +37,7 @@ def read_mark(name: str, text: str, *, at: datetime) -> Told | None:
 
     The job's script names it `<job id>.<attempt>.<restart>.<word>` and writes `<epoch seconds>`
     and, after a blank, the node for `pulling` and `started`, the exit code for `ended` and the
-    hindrance for `hindered`, and a line feed.
+    hindrance for `hindered`, after `mount` perhaps its number from 0, and a line feed.
     """
     named = _NAME.fullmatch(name)
     if named is None:
@@ -47,11 +48,14 @@ def read_mark(name: str, text: str, *, at: datetime) -> Told | None:
     when = datetime.fromtimestamp(int(said[1]), UTC) + timedelta(
         microseconds=int((said[2] or "").ljust(6, "0")[:6])
     )
-    fact = _fact(named[4], said[3], when, restart=int(named[3]), at=at)
+    fact = _fact(named[4], said.groups()[2:], when, restart=int(named[3]), at=at)
     return JobId(named[1]), int(named[2]), fact
 
 
-def _fact(word: str, said: str, when: datetime, *, restart: int, at: datetime) -> ScriptMark:
+def _fact(
+    word: str, words: tuple[str, ...], when: datetime, *, restart: int, at: datetime
+) -> ScriptMark:
+    said = words[0]
     match word:
         case "pulling":
             return PullMark(at=at, restart=restart, pulling_since=when, node=said)
@@ -60,7 +64,13 @@ def _fact(word: str, said: str, when: datetime, *, restart: int, at: datetime) -
         case "ended":
             return EndMark(at=at, restart=restart, ended_at=when, exit_code=int(said))
         case _:
-            return HindranceMark(at=at, restart=restart, ended_at=when, hindrance=Hindrance(said))
+            return HindranceMark(
+                at=at,
+                restart=restart,
+                ended_at=when,
+                hindrance=Hindrance(said),
+                mount=int(words[1]) if words[1] else None,
+            )
 
 
 def mark_text(mark: ScriptMark) -> str:
@@ -79,5 +89,6 @@ def _content(mark: ScriptMark) -> tuple[datetime, str | int]:
         case EndMark():
             return mark.ended_at, mark.exit_code
         case HindranceMark():
-            return mark.ended_at, mark.hindrance.value
+            which = "" if mark.mount is None else f" {mark.mount}"
+            return mark.ended_at, f"{mark.hindrance.value}{which}"
     assert_never(mark)

@@ -72,7 +72,7 @@ REASONS: Mapping[FailureReason, str] = {
     "that it may not run; see `detail`",
     FailureReason.IMAGE_PULL: "its image is not there, and could not be pulled; see `detail`",
     FailureReason.NO_IMAGE: "its image is not there, or cannot be read, and nobody was to pull it: "
-    "nothing has run; its stderr says more",
+    "nothing has run; see `detail`, its stderr says more",
     FailureReason.DEPENDENCY: "it waited for another job, which did not end as it should; see "
     "`detail`",
     FailureReason.TASKS: "of a sweep: not all of its tasks have finished",

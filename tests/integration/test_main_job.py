@@ -86,6 +86,7 @@ def test_an_image_that_does_not_exist_gives_one_clear_failure(
     assert "exited" not in site_bridge.told(job_id)
     data = site_bridge.last(job_id).data
     assert (data.event, data.reason, data.exit_code) == ("failed", "no-image", None)
+    assert image in str(data.detail)
     assert data.logs is not None
     assert f"there is no image {image}" in site_bridge.as_user("cat", data.logs.stderr)
 

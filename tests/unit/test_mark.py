@@ -38,6 +38,16 @@ WHEN = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
             "1772366400.250000 secret\n",
             HindranceMark(at=AT, restart=3, ended_at=WHEN, hindrance=Hindrance.SECRET),
         ),
+        (
+            "hindered",
+            "1772366400.250000 mount\n",
+            HindranceMark(at=AT, restart=3, ended_at=WHEN, hindrance=Hindrance.MOUNT),
+        ),
+        (
+            "hindered",
+            "1772366400.250000 mount 12\n",
+            HindranceMark(at=AT, restart=3, ended_at=WHEN, hindrance=Hindrance.MOUNT, mount=12),
+        ),
     ],
 )
 def test_a_marker_is_read_as_it_was_written(word: str, text: str, mark: ScriptMark) -> None:
@@ -51,6 +61,11 @@ def test_a_marker_is_read_as_it_was_written(word: str, text: str, mark: ScriptMa
     [
         ("hindered", "1772366400 boredom\n"),
         ("hindered", "1772366400\n"),
+        ("hindered", "1772366400 mount /etc/shadow\n"),
+        ("hindered", "1772366400 mount 1 2\n"),
+        ("hindered", "1772366400 mount -1\n"),
+        ("hindered", "1772366400 secret 1\n"),
+        ("hindered", "1772366400 no-image /images/other.sif\n"),
         ("pulling", "1772366400 n1"),
         ("pulling", "1772366400 n 1\n"),
         ("paused", "1772366400 n1\n"),

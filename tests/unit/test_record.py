@@ -1,6 +1,9 @@
 """Facts become steps, and steps are recorded together or not at all."""
 
+from dataclasses import replace
+
 import pytest
+from unit.builders import site
 from unit.house import GRACE, House, job_id, message
 
 from bridge.core.errors import UnavailableError
@@ -8,12 +11,15 @@ from bridge.core.facts import (
     CancelRequested,
     EndMark,
     Fact,
+    HindranceMark,
     Refused,
     StartMark,
     SubmissionBegun,
 )
+from bridge.core.failure import Hindrance
 from bridge.core.job import JobId
 from bridge.core.retry import RetryPolicy
+from bridge.core.site import BindRoot, ContainerRules, Runtime
 from bridge.flows.record import Recorded, Recorder
 
 
@@ -94,3 +100,72 @@ def test_the_retry_policy_is_asked_about_jobs_that_fail_and_no_others(house: Hou
     assert asked == [job_id(3)]
     recorder.tell((house.job(it), CancelRequested(at=now)) for it in (2, 3))
     assert asked == [job_id(3)]
+
+
+MOUNTS = [{"source": "/data/here", "target": "/a"}, {"source": "/data/gone", "target": "/b"}]
+
+
+def end_hindered(house: House, hindrance: Hindrance, mount: int | None = None) -> dict[str, object]:
+    """The last event of a job whose script could not start its container."""
+    house.receive(message(mounts=MOUNTS))
+    house.submission.submit_waiting()
+    slurm_id = house.job().slurm_id
+    assert slurm_id is not None
+    house.cluster.start(slurm_id)
+    now = house.clock.now()
+    fact = HindranceMark(at=now, restart=0, ended_at=now, hindrance=hindrance, mount=mount)
+    house.recorder.tell([(house.job(), fact)])
+    house.cluster.end(slurm_id, exit_code=76)
+    house.watch.look()
+    return house.last_event()
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "mount", "words"),
+    [
+        (
+            Hindrance.NO_IMAGE,
+            None,
+            "its image or conda environment /images/sklearn.sif is not there or cannot be read",
+        ),
+        (
+            Hindrance.IMAGE,
+            None,
+            "its image /images/sklearn.sif is not there and could not be pulled",
+        ),
+        (Hindrance.MOUNT, 1, "'/data/gone', which it mounts, is not there"),
+        # What a script of an older bridge says, and what a job might write itself.
+        (Hindrance.MOUNT, None, "something that it mounts is not there; its stderr says what"),
+        (Hindrance.MOUNT, 2, "something that it mounts is not there; its stderr says what"),
+        (Hindrance.SECRET, None, "a secret of the site could not be read; its stderr says which"),
+    ],
+)
+def test_the_event_names_what_is_not_there(
+    hindrance: Hindrance, mount: int | None, words: str
+) -> None:
+    roots = (BindRoot(path="/data", read_only=False),)
+    containers = ContainerRules(
+        runtime=Runtime.APPTAINER, images=("/images/*.sif",), bind_roots=roots
+    )
+    house = House(at=site(containers=containers))
+    event = end_hindered(house, hindrance, mount)
+    assert event["event"] == "failed"
+    assert str(event["detail"]).removesuffix("; its stderr says more") == words
+
+
+def test_nothing_is_named_of_a_job_whose_message_can_no_longer_be_read() -> None:
+    roots = (BindRoot(path="/data", read_only=False),)
+    containers = ContainerRules(
+        runtime=Runtime.APPTAINER, images=("/images/*.sif",), bind_roots=roots
+    )
+    house = House(at=site(containers=containers))
+    house.receive(message(mounts=MOUNTS, site="testbed"))
+    house.recorder = Recorder(
+        site=replace(house.site, name="renamed"),
+        journal=house.journal,
+        absence_grace=GRACE,
+        retry_policy=lambda _: RetryPolicy(),
+    )
+    house.restart()
+    event = end_hindered(house, Hindrance.NO_IMAGE)
+    assert "its stderr says which" in str(event["detail"])

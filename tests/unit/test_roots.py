@@ -34,8 +34,10 @@ def test_a_mount_has_the_folders_that_it_may_lie_in() -> None:
     writing = replace(reading, read_only=False)
     found = list(confined(job_spec(mounts=(reading, writing)), with_containers()))[1:]
     assert found == [
-        Confined(where="mounts.0.source", path="/data/own/x", roots=("/data", "/data/own")),
-        Confined(where="mounts.1.source", path="/data/own/x", roots=("/data/own",)),
+        Confined(
+            where="mounts.0.source", path="/data/own/x", roots=("/data", "/data/own"), mount=0
+        ),
+        Confined(where="mounts.1.source", path="/data/own/x", roots=("/data/own",), mount=1),
     ]
 
 

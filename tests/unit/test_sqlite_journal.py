@@ -123,6 +123,7 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "pending_reason": maybe_text,
     "pulling_since": maybe_time,
     "hindrance": st.none() | st.sampled_from(Hindrance),
+    "hindering_mount": maybe_number,
     "container_exit_code": maybe_number,
     "exit_code": maybe_number,
     "signal": maybe_number,

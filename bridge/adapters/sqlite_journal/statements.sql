@@ -5,14 +5,14 @@
 INSERT INTO jobs (
     job_id, fingerprint, phase, slurm_id, attempt, restart, timeouts, memory_shortages, waits_for,
     tasks, tasks_finished, tasks_failed, tasks_cancelled, sweep, task_index,
-    pending_reason, nodes, pulling_since, hindrance, container_exit_code, exit_code, signal,
+    pending_reason, nodes, pulling_since, hindrance, hindering_mount, container_exit_code, exit_code, signal,
     accepted_at, not_before,
     cancel_requested_at, submitting_since, submitted_at, started_at, slurm_started_at, ended_at,
     absent_since, interrupted_since, revision, sequence, told_before, changed_at
 ) VALUES (
     :job_id, :fingerprint, :phase, :slurm_id, :attempt, :restart, :timeouts, :memory_shortages,
     :waits_for, :tasks, :tasks_finished, :tasks_failed, :tasks_cancelled, :sweep, :task_index,
-    :pending_reason, :nodes, :pulling_since, :hindrance, :container_exit_code, :exit_code, :signal,
+    :pending_reason, :nodes, :pulling_since, :hindrance, :hindering_mount, :container_exit_code, :exit_code, :signal,
     :accepted_at, :not_before,
     :cancel_requested_at, :submitting_since, :submitted_at, :started_at, :slurm_started_at,
     :ended_at, :absent_since, :interrupted_since, :revision, :sequence, :told_before, :changed_at
@@ -36,7 +36,7 @@ UPDATE jobs SET
     tasks = :tasks, tasks_finished = :tasks_finished, tasks_failed = :tasks_failed,
     tasks_cancelled = :tasks_cancelled, sweep = :sweep, task_index = :task_index,
     pending_reason = :pending_reason, nodes = :nodes, pulling_since = :pulling_since,
-    hindrance = :hindrance, container_exit_code = :container_exit_code,
+    hindrance = :hindrance, hindering_mount = :hindering_mount, container_exit_code = :container_exit_code,
     exit_code = :exit_code, signal = :signal, accepted_at = :accepted_at,
     not_before = :not_before, cancel_requested_at = :cancel_requested_at,
     submitting_since = :submitting_since, submitted_at = :submitted_at, started_at = :started_at,

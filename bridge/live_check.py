@@ -1,6 +1,5 @@
 """A look at all that a site's file names: broker, journal, login, Slurm, folders, images."""
 
-import re
 from collections.abc import Iterator
 
 from bridge.adapters.clock import SystemClock
@@ -12,16 +11,12 @@ from bridge.adapters.slurm.examination import Sample, SlurmExamination
 from bridge.adapters.sqlite_journal.examination import examine_journal
 from bridge.core.errors import ConfigurationError, InvalidRequestError, UnavailableError
 from bridge.core.finding import Finding, note, ok, skipped, wrong
-from bridge.core.job import ArgumentList, Checkpoint, JobId, JobKind, JobSpec, Resources
-from bridge.core.placement import place
+from bridge.core.job import Checkpoint, Resources
 from bridge.core.settings import SchedulerKind, SiteSettings, SshSettings
-from bridge.core.site import Site
 from bridge.ports import Clock, Runner
 from bridge.script import render
+from bridge.script_check import plain_job, plain_scripts
 from bridge.wiring import local_jobs_folder, open_pyslurm, open_runner
-
-_JOB = JobId("00000000-0000-4000-8000-000000000000")
-_WILD = re.compile(r"\[!?(.)[^]]*\]|[*?]")
 
 
 def look(settings: SiteSettings) -> Iterator[Finding]:
@@ -71,7 +66,7 @@ def _scripts(
     settings: SiteSettings, runner: Runner, machine: MachineExamination
 ) -> Iterator[Finding]:
     try:
-        samples = list(samples_for(settings))
+        samples = [Sample(name=name, script=it) for name, it in plain_scripts(settings)]
     except InvalidRequestError as error:
         yield wrong("script", str(error), "correct what the site's file says for all jobs")
         return
@@ -107,59 +102,10 @@ def checkpoints(scheduler: PyslurmScheduler, settings: SiteSettings) -> Finding:
     """Whether jobs get the signal that they ask for. Raises UnavailableError."""
     subject = "pyslurm, a job with a checkpoint"
     wish = Checkpoint(signal="USR1", seconds_before=60)
-    why = scheduler.refusal(_sample(settings, Resources(), wish))
+    script = render(plain_job(settings.site, Resources(), wish), settings, 1)
+    why = scheduler.refusal(script)
     if why is None:
         return ok(subject, "pyslurm can be told of it")
     if settings.scheduler.pyslurm_fallback:
         return note(subject, f"sbatch submits it instead: {why}")
     return wrong(subject, f"would be refused: {why}", f"install a newer pyslurm, or {INSTEAD}")
-
-
-def samples_for(settings: SiteSettings) -> Iterator[Sample]:
-    """The scripts of jobs that ask for nothing, for each profile, and for each choice there is.
-
-    Raises InvalidRequestError and ConfigurationError when one cannot be written.
-    """
-    site = settings.site
-    for name, resources in _wishes(site):
-        if not place(resources, site).problems:
-            yield Sample(name=name, script=_sample(settings, resources))
-
-
-def _sample(
-    settings: SiteSettings, resources: Resources, checkpoint: Checkpoint | None = None
-) -> str:
-    spec = JobSpec(
-        job_id=_JOB,
-        name="check",
-        kind=JobKind.OTHER,
-        image=_image(settings.site),
-        command=ArgumentList(arguments=("true",)),
-        resources=resources,
-        checkpoint=checkpoint,
-    )
-    return render(spec, settings, 1)
-
-
-def _wishes(site: Site) -> Iterator[tuple[str, Resources]]:
-    choices, defaults = site.choices, site.defaults
-    yield "a job that asks for nothing", Resources()
-    for profile in site.profiles:
-        yield f"profile {profile.name}", Resources(profile=profile.name)
-    for partition in choices.partitions:
-        if partition != defaults.partition:
-            yield f"partition {partition}", Resources(partition=partition)
-    for qos in choices.qos:
-        if qos != defaults.qos:
-            yield f"QOS {qos}", Resources(qos=qos)
-    for account in choices.accounts:
-        if account != defaults.account:
-            yield f"account {account}", Resources(account=account)
-    for constraint in choices.constraints:
-        if constraint != defaults.constraint:
-            yield f"constraint {constraint}", Resources(constraint=constraint)
-
-
-def _image(site: Site) -> str:
-    """A name that the first pattern takes."""
-    return _WILD.sub(lambda it: it[1] or "x", site.containers.images[0])

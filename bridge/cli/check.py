@@ -25,15 +25,20 @@ if TYPE_CHECKING:
 def check(site_file: Path, *, live: bool, as_json: bool) -> None:
     """Check a site's YAML: every mistake, with its line and field.
 
+    Scripts are written for each profile, each choice and a job that uses everything, and bash reads
+    them: mistakes in the site's own templates and in `setup` are told with their lines.
+
     With --live, also walk the way of a job: broker, journal, login, folders, runtime, images,
     Slurm's commands, accounting, partitions, accounts, QOS, constraints and `sbatch --test-only`.
     One line each: OK, NOTE (worth knowing), SKIPPED (not known) or WRONG, with the remedy. Nothing
     is submitted and nothing is left behind.
     """
-    from bridge.sites import load_site
+    from bridge.script_check import check_scripts
+    from bridge.sites import load_site, setup_line
 
     with exits.user_errors():
         settings = load_site(site_file, os.environ)
+        scripts = check_scripts(settings, lambda it: setup_line(site_file, os.environ, it))
     site = settings.site
     defaults = site.defaults
     chosen = {
@@ -50,6 +55,9 @@ def check(site_file: Path, *, live: bool, as_json: bool) -> None:
         "journal": settings.journal.path,
         "profiles": ", ".join(it.name for it in site.profiles),
         "defaults": ", ".join(f"{k} {v}" for k, v in chosen.items() if v) or "Slurm",
+        "scripts": f"{scripts} were tried, and bash can read them"
+        if scripts is not None
+        else "there is no bash here: not tried",
     }
     if as_json:
         click.echo(json.dumps({name.replace(" ", "_"): value for name, value in facts.items()}))

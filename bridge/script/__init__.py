@@ -2,7 +2,7 @@
 
 from bridge.script.images import is_pulled, pull_of
 from bridge.script.refusals import refusals
-from bridge.script.rendering import job_files, render, script_name
+from bridge.script.rendering import job_files, render, script_name, template_problems
 from bridge.script.runtimes import mounts_files
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "refusals",
     "render",
     "script_name",
+    "template_problems",
 ]

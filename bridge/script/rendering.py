@@ -1,14 +1,17 @@
 """From a job and a site to the files in the job's folder."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import takewhile
+from traceback import walk_tb
 
 from jinja2 import (
     ChoiceLoader,
     FileSystemLoader,
     PrefixLoader,
     TemplateError,
+    TemplateNotFound,
     TemplateSyntaxError,
 )
 from markupsafe import Markup
@@ -43,20 +46,50 @@ def render(spec: JobSpec, settings: SiteSettings, attempt: int) -> str:
         problems = (*problems, *place(spec.resources, site).problems)
     if problems:
         raise InvalidRequestError(*problems, job_id=spec.job_id)
-    name = f"{site.containers.runtime}.sbatch.j2"
+    return _rendered(
+        f"{site.containers.runtime}.sbatch.j2",
+        settings,
+        job=script_job(spec, site, profile, attempt),
+        site=site,
+        setup=_verbatim("\n".join(site.setup)),
+        directives=[_verbatim(it) for it in site.directives],
+    )
+
+
+def template_problems(settings: SiteSettings) -> Iterator[Problem]:
+    """Of each template in the site's own folder that is none, why not, with its file and line."""
+    if settings.templates is None:
+        return
+    for name in FileSystemLoader(settings.templates).list_templates():
+        if name.endswith(".j2"):
+            try:
+                _templates(settings.templates).get_template(name)
+            except (TemplateError, UnicodeDecodeError) as error:
+                yield _problem(error, name)
+
+
+def _rendered(name: str, settings: SiteSettings, **values: object) -> str:
+    """The text of a template. Raises ConfigurationError with the file and the line at fault."""
     try:
-        template = _templates(settings.templates).get_template(name)
-        return template.render(
-            job=script_job(spec, site, profile, attempt),
-            site=site,
-            setup=_verbatim("\n".join(site.setup)),
-            directives=[_verbatim(it) for it in site.directives],
-        )
-    except TemplateSyntaxError as error:
-        where = f"{error.filename or error.name}:{error.lineno}"
-        raise ConfigurationError(Problem(where=where, what=str(error.message))) from error
+        return _templates(settings.templates).get_template(name).render(**values)
     except (TemplateError, TypeError, ValueError) as error:
-        raise ConfigurationError(Problem(where=f"template {name}", what=str(error))) from error
+        raise ConfigurationError(_problem(error, name)) from error
+
+
+def _problem(error: Exception, name: str) -> Problem:
+    """What is wrong with a template, and where: by the frames that Jinja gives its errors."""
+    if isinstance(error, TemplateSyntaxError):
+        where = f"{error.filename or error.name}:{error.lineno}"
+        return Problem(where=where, what=str(error.message))
+    what = str(error)
+    if isinstance(error, TemplateNotFound):
+        what = f"there is no template {error.name}"
+    places = [
+        f"{frame.f_code.co_filename}:{line}"
+        for frame, line in walk_tb(error.__traceback__)
+        if frame.f_code.co_filename.endswith(".j2")
+    ]
+    return Problem(where=places[-1] if places else f"template {name}", what=what)
 
 
 def job_files(
@@ -80,15 +113,13 @@ def _array(spec: JobSpec, sweep: Sweep, settings: SiteSettings) -> str:
     head = takewhile(lambda line: not line or line.startswith("#"), lines)
     asked = [it for it in head if it.startswith(("#!", "#SBATCH"))]
     at_once = f"%{sweep.at_once}" if sweep.at_once else ""
-    return (
-        _templates(settings.templates)
-        .get_template("array.sbatch.j2")
-        .render(
-            directives=_verbatim("\n".join(asked)),
-            array=_verbatim(f"0-{sweep.tasks - 1}{at_once}"),
-            tasks=[task_id(spec.job_id, index) for index in range(sweep.tasks)],
-            work_root=settings.site.work_root,
-        )
+    return _rendered(
+        "array.sbatch.j2",
+        settings,
+        directives=_verbatim("\n".join(asked)),
+        array=_verbatim(f"0-{sweep.tasks - 1}{at_once}"),
+        tasks=[task_id(spec.job_id, index) for index in range(sweep.tasks)],
+        work_root=settings.site.work_root,
     )
 
 

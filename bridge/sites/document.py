@@ -38,6 +38,8 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict)
     files: dict[Place, str] = field(default_factory=dict)
     """Where another file than `file` has a place from."""
+    first_lines: dict[Place, int] = field(default_factory=dict)
+    """Of text whose lines are those of the file, where the first one stands."""
     written: dict[Place, str] = field(default_factory=dict)
     """Text as it stands in the file, before variables were replaced."""
 
@@ -54,6 +56,14 @@ class Document:
         while place not in self.lines and place:
             place = place[:-1]
         return self.files.get(place, self.file), self.lines.get(place, 1)
+
+    def line_of_text(self, place: Place, number: int) -> tuple[str, int]:
+        """The file and the line in it of the `number`th line, from 1, of the text at `place`.
+
+        Where the file's lines are not those of the text, it is the line at which the text begins.
+        """
+        file, line = self.line(place)
+        return file, self.first_lines.get(place, line + 1 - number) + number - 1
 
     def sorted_problems(self) -> tuple[Problem, ...]:
         """All that is wrong, from the top of the file to its end, then that of its bases."""
@@ -76,6 +86,8 @@ class Document:
             if _is_within(place, taken):
                 self.lines[place] = line
                 self.files[place] = base.files.get(place, base.file)
+                if place in base.first_lines:
+                    self.first_lines[place] = base.first_lines[place]
         self.written |= {it: text for it, text in base.written.items() if _is_within(it, taken)}
         for place, problem in base.problems.items():
             if _is_within(place, taken) or place in ((), EXTENDS):
@@ -199,6 +211,8 @@ class _Reading:
             if _FLOAT.fullmatch(text):
                 return float(text)
         self.document.written[place] = text
+        if node.style == "|":
+            self.document.first_lines[place] = node.start_mark.line + 2
         if any(place[: len(it)] == it for it in self.verbatim):
             return text
         return _VARIABLE.sub(lambda match: self._replaced(match, place), text)

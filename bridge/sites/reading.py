@@ -37,6 +37,16 @@ def load_site(path: Path, environment: Mapping[str, str]) -> SiteSettings:
     return settings_of(model, password=password)
 
 
+def setup_line(path: Path, environment: Mapping[str, str], number: int) -> str:
+    """Where the `number`th line, from 1, of `setup` stands: file, line and field.
+
+    Raises as `load_site` does where the file cannot be read.
+    """
+    place = ("setup",)
+    file, line = read_with_bases(path, environment).line_of_text(place, number)
+    return f"{file}:{line}: {place[0]}"
+
+
 def site_schema() -> dict[str, Any]:
     """The JSON schema of a site's YAML file, for editors that complete and check as one types.
 

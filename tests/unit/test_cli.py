@@ -180,6 +180,17 @@ def test_check_is_json_for_programs(folder: Path, closed_port: int) -> None:
     told = json.loads(result.stdout)
     assert (told["site"], told["broker"]) == ("here", f"127.0.0.1:{closed_port}")
     assert told["defaults"] == "partition cpu"
+    assert told["scripts"] == "3 were tried, and bash can read them"
+
+
+def test_check_names_the_line_of_setup_that_bash_cannot_read(folder: Path) -> None:
+    site = folder / "site.yaml"
+    line = len(site.read_text().splitlines()) + 3
+    site.write_text(f"{site.read_text()}setup: |\n  if true; then\n  fi\n")
+    result = hpc_bridge("check", site)
+    assert result.exit_code == 3
+    told = f"{site}:{line}: setup: bash cannot read this: syntax error near unexpected token `fi'"
+    assert told in result.output
 
 
 @pytest.mark.parametrize(

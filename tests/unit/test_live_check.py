@@ -19,7 +19,8 @@ from bridge.adapters.sqlite_journal.examination import examine_journal
 from bridge.core.finding import Finding, Grade
 from bridge.core.settings import BrokerSettings, JournalSettings, SiteSettings
 from bridge.core.site import Choices, Limits, Profile
-from bridge.live_check import look, samples_for
+from bridge.live_check import look
+from bridge.script_check import plain_scripts
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_network_file_system_is_a_note(tmp_path: Path) -> None:
 
 
 def scripts(settings: SiteSettings) -> dict[str, str]:
-    return {it.name: it.script for it in samples_for(settings)}
+    return dict(plain_scripts(settings))
 
 
 def test_a_script_is_tried_for_nothing_asked_and_for_each_other_choice() -> None:

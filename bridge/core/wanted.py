@@ -22,6 +22,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "bool_parsing": "true or false is wanted",
         "enum": "accepted: {expected}",
         "literal_error": "accepted: {expected}",
+        "greater_than": "more than {gt} is wanted",
         "greater_than_equal": "at least {ge} is wanted",
         "less_than_equal": "at most {le} is accepted",
         "string_too_short": "at least {min_length} character wanted",

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from unit.mlexchange_messages import (
     ALS,
     RANDOM_FOREST,
@@ -130,6 +132,59 @@ def test_what_is_required_in_all_is_spread_over_the_nodes() -> None:
         "cpus_per_task": 4,
         "gpus": 2,
     }
+
+
+@given(st.integers(1, 1_000_000), st.sampled_from(["{}", "{}.0", "{}.00", " {} "]))
+def test_a_number_that_comes_as_text_is_that_number(number: int, form: str) -> None:
+    text = form.format(number)
+    names = ("num_processors", "num_gpus", "num_nodes", "timeout")
+    as_text, as_number, as_float = (
+        body(with_requirements(**dict.fromkeys(names, it)))["resources"]
+        for it in (text, number, float(number))
+    )
+    assert as_text == as_number == as_float
+
+
+def test_a_part_of_a_minute_may_come_as_text() -> None:
+    asked = body(compute_jobs(timeout="2.5", requirements={}))["resources"]
+    assert asked["walltime"] == "00:02:30"
+
+
+def test_places_in_the_list_may_come_as_text() -> None:
+    message = compute_jobs(listed_job(), listed_job(), dependencies={"1": ["0"]})
+    first, second = bodies(message)
+    assert second["depends_on"] == [first["job_id"]]
+
+
+@pytest.mark.parametrize(
+    "value", ["x", "", " ", "1e3", "0x10", "½", "٣", "1,5", "1.500", "010", "1_0", "4 nodes", True]
+)
+def test_a_text_that_may_mean_two_numbers_or_none_is_refused(value: object) -> None:
+    for name, words in {
+        "num_nodes": "a whole number is wanted",
+        "num_gpus": "a whole number is wanted",
+        "timeout": "a number is wanted",
+    }.items():
+        where, what = problem_of(with_requirements(**{name: value}))
+        assert where == f"requirements.{name}"
+        assert what.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("num_nodes", "2.5", "a whole number is wanted (found '2.5')"),
+        ("num_nodes", "0", "at least 1 is wanted (found '0')"),
+        ("num_gpus", "-1", "at least 0 is wanted (found '-1')"),
+        ("timeout", "0", "more than 0 is wanted (found '0')"),
+        ("constraints", 7, "a text, or a list of texts, is wanted (found 7)"),
+        ("constraints", ["gpu", 7], "a text, or a list of texts, is wanted (found ['gpu', 7])"),
+    ],
+)
+def test_what_cannot_be_required_is_told_once_and_as_it_came(
+    name: str, value: object, what: str
+) -> None:
+    assert problem_of(with_requirements(**{name: value})) == (f"requirements.{name}", what)
 
 
 def test_what_is_null_is_not_required() -> None:

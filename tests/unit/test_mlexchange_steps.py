@@ -26,6 +26,17 @@ def test_a_field_that_is_null_is_one_that_was_left_out(field: str) -> None:
     assert found | {"job_id": None} == expected | {"job_id": None}
 
 
+def test_the_number_of_nodes_may_come_as_text() -> None:
+    assert body(flow_steps(step(num_nodes="2")))["resources"]["nodes"] == 2
+
+
+@pytest.mark.parametrize("command", [7, ["a", 7], {"a": "b"}])
+def test_what_is_no_command_is_told_once(command: object) -> None:
+    where, what = problem_of(flow_steps(step(command=command)))
+    assert where == "params_list.0.command"
+    assert what.startswith("a text, or a list of texts, is wanted (found ")
+
+
 def conda_step(**changes: object) -> Message:
     return {
         "job_name": "dlsia train",

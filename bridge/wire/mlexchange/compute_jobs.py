@@ -16,9 +16,13 @@ from bridge.wire.json_text import read_json
 from bridge.wire.mlexchange.draft import (
     Bits,
     Draft,
+    Nodes,
+    Number,
     Setting,
     TextOrNumber,
+    TextOrTexts,
     TheirModel,
+    Whole,
     command_field,
     kind_of,
     mounts_field,
@@ -62,11 +66,11 @@ class ListedJob(TheirModel):
 class Wishes(TheirModel):
     """What may stand in `requirements`, or beside it."""
 
-    timeout: Annotated[int | float, Field(gt=0, le=_LONGEST_MINUTES)] | None = None
+    timeout: Annotated[Number, Field(gt=0, le=_LONGEST_MINUTES)] | None = None
     """In minutes."""
     list_gpus: list[JsonValue] | None = None
     host_uid: TextOrNumber | None = None
-    constraints: str | list[str] | None = None
+    constraints: TextOrTexts | None = None
     bank: str | None = None
 
 
@@ -75,7 +79,7 @@ class Requirements(Wishes):
 
     num_processors: Bits = 1
     num_gpus: Bits = 0
-    num_nodes: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    num_nodes: Nodes = 1
 
 
 class ComputeJobs(Wishes):
@@ -83,7 +87,7 @@ class ComputeJobs(Wishes):
 
     user_uid: TextOrNumber | None = None
     host_list: list[str] | None = None
-    dependencies: dict[str, list[int]] = Field(default_factory=dict)
+    dependencies: dict[str, list[Whole]] = Field(default_factory=dict)
     requirements: Requirements = Requirements()
     job_list: list[ListedJob] = Field(min_length=1, max_length=100)
 

@@ -15,6 +15,7 @@ from bridge.core.quantity import write_walltime
 from bridge.core.site import WITHOUT_CONTAINER, Runtime
 
 _LONGEST_NAME = 100
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?", re.ASCII)
 _KINDS: Mapping[str, JobKind] = MappingProxyType(
     {
         "train": JobKind.TRAINING,
@@ -45,10 +46,43 @@ def _text_of(value: object) -> object:
     return str(value) if type(value) in (int, float) else value
 
 
+def _text_or_texts(value: object) -> object:
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(it, str) for it in texts):
+        raise ValueError("a text, or a list of texts, is wanted")
+    return value
+
+
+TextOrTexts = Annotated[str | list[str], BeforeValidator(_text_or_texts)]
 TextOrNumber = Annotated[str, BeforeValidator(_text_of)]
 """Front ends write ids and values of variables either way."""
-Bits = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _whole(value: object) -> object:
+    number = _number(value)
+    if isinstance(number, float):
+        return int(number) if number.is_integer() else value
+    return number
+
+
+def _number(value: object) -> object:
+    """The number that a text can only mean; all else is left as it is.
+
+    `1.500` may be a thousand and five hundred, and `010` eight: neither is looked into.
+    """
+    text = value.strip(" ") if isinstance(value, str) else ""
+    if not _NUMBER.fullmatch(text):
+        return value
+    return float(text) if "." in text else int(text)
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, also as `"4"` or `2.0`: values from a page's form come so."""
+Number = Annotated[float, BeforeValidator(_number)]
+"""A number, also as text."""
+Bits = Annotated[Whole, Field(ge=0, le=1_000_000)]
 """How many of something."""
+Nodes = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

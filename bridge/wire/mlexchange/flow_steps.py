@@ -14,8 +14,10 @@ from bridge.core.quantity import write_walltime
 from bridge.core.wanted import echo
 from bridge.wire.mlexchange.draft import (
     Draft,
+    Nodes,
     Setting,
     TextOrNumber,
+    TextOrTexts,
     TheirModel,
     command_field,
     kind_of,
@@ -45,7 +47,7 @@ class Step(TheirModel):
 
     image_name: Annotated[str, Field(min_length=1)] | None = None
     image_tag: str | None = None
-    command: Annotated[str | list[str], Field(min_length=1)] | None = None
+    command: Annotated[TextOrTexts, Field(min_length=1)] | None = None
     volumes: list[str] = Field(default_factory=list, max_length=50)
     network: str | None = None
     env_vars: dict[str, TextOrNumber] = Field(default_factory=dict)
@@ -53,7 +55,7 @@ class Step(TheirModel):
     conda_env_name: Annotated[str, Field(min_length=1)] | None = None
     python_file_name: Annotated[str, Field(min_length=1)] | None = None
     job_name: str | None = None
-    num_nodes: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    num_nodes: Nodes = 1
     partitions: list[str] = Field(default_factory=list, max_length=100)
     reservations: list[str] = Field(default_factory=list, max_length=100)
     max_time: Annotated[str, AfterValidator(_clock)] | None = None

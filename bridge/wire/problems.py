@@ -19,6 +19,8 @@ _WANTED = {
 }
 _MOST_PROBLEMS = 20
 _LONGEST_NAME = 100
+_ALIKE = 0.75
+"""How like a field of a section a field beside the sections has to be, by difflib's measure."""
 _NONE: Mapping[str, Any] = {}
 
 
@@ -76,7 +78,11 @@ def _close(loc: tuple[int | str, ...], sections: Mapping[str, Collection[str]]) 
     here = get_close_matches(name, sections.get(section, ()))
     if here or place:
         return tuple(f"{place}.{it}" if place else it for it in here)
-    return tuple(f"{it}.{name}" for it, fields in sections.items() if name in fields)
+    return tuple(
+        f"{it}.{close}"
+        for it, fields in sections.items()
+        for close in get_close_matches(name, fields, cutoff=_ALIKE)
+    )
 
 
 def _wanted(error: ErrorDetails, patterns: Mapping[str, str]) -> str:

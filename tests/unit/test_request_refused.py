@@ -52,6 +52,7 @@ def test_an_unknown_field_is_named_with_its_place(fields: dict[str, object], whe
     ("fields", "words"),
     [
         ({"walltime": "01:00:00"}, "walltime: unknown field; did you mean resources.walltime?"),
+        ({"gpu": 2}, "gpu: unknown field; did you mean resources.gpus?"),
         ({"imagee": "/x.sif"}, "imagee: unknown field; did you mean image?"),
         (
             {"resources": {"memory_mib": 5}},

@@ -19,6 +19,7 @@ from bridge.core.site import (
     Runtime,
 )
 from bridge.sites.document import Document, Place
+from bridge.sites.fields import ELSEWHERE_VARIABLES
 from bridge.sites.model import SiteFile
 
 if TYPE_CHECKING:
@@ -112,6 +113,12 @@ def _report_scheduler(model: SiteFile, document: Document) -> None:
     for field, kind in fields.items():
         if scheduler.kind is not kind and field in scheduler.model_fields_set:
             document.report(("scheduler", field), f"has no effect without kind: {kind}")
+    for name in sorted(ELSEWHERE_VARIABLES & scheduler.environment.keys()):
+        document.report(
+            ("scheduler", "environment", name),
+            "sends jobs where nobody looks for them; for another cluster, name its slurm.conf in "
+            "SLURM_CONF",
+        )
     if scheduler.kind is SchedulerKind.PYSLURM:
         _report_pyslurm(model, document)
     if scheduler.kind is not SchedulerKind.LOCAL:

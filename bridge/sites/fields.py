@@ -114,6 +114,15 @@ WRITTEN_BY_US = frozenset(
 ELSEWHERE = frozenset({"clusters", "cluster-constraint"})
 """Options by which Slurm runs a job on another cluster: squeue and sacct tell of their own."""
 
+ELSEWHERE_VARIABLES = frozenset(
+    {
+        *("SLURM_CLUSTERS", "SBATCH_CLUSTERS", "SQUEUE_FEDERATION", "SACCT_FEDERATION"),
+        "SCONTROL_FEDERATION",
+    }
+)
+"""Variables that do the same, or have the commands tell of other clusters' jobs (sbatch(1),
+squeue(1), sacct(1), scontrol(1), ENVIRONMENT)."""
+
 Duration = Annotated[
     timedelta,
     PlainValidator(_read_duration),

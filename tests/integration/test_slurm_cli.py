@@ -2,16 +2,18 @@
 
 import os
 import pwd
+import shutil
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from slurm_site import a_script, a_tag, command_line
+from slurm_site import a_script, a_tag, command_line, in_queue
 from testbed import Testbed
 
 from bridge.adapters.run_local import LocalRunner
 from bridge.adapters.slurm.command_line import SlurmCommandLine
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import SubmissionRefusedError, UnavailableError
 from bridge.core.settings import SchedulerSettings
 from bridge.ports import Completed
 
@@ -46,3 +48,36 @@ def test_the_daemons_own_environment_does_not_change_a_submission(testbed: Testb
     tag = a_tag()
     slurm_id = slurm.submit(a_script(tag, FOREVER, "--hold"))
     slurm.cancel([(slurm_id, tag)])
+
+
+def sbatch_that(folder: Path, words: str) -> SchedulerSettings:
+    """A site whose own `sbatch`, a wrapper, does these words of a shell with Slurm's as `$real`."""
+    real = shutil.which("sbatch")
+    wrapper = folder / "sbatch"
+    wrapper.write_text(f"#!/bin/sh\nreal={real}\n{words}\n")
+    wrapper.chmod(0o755)
+    return SchedulerSettings(environment=(("PATH", f"{folder}:/usr/bin:/bin"),))
+
+
+def test_a_wrapper_that_names_our_own_cluster_changes_no_id(
+    testbed: Testbed, user_folder: Path
+) -> None:
+    named = 'exec "$real" --clusters="$(scontrol show config | awk \'/^ClusterName/ {print $3}\')"'
+    slurm = command_line(testbed, sbatch_that(user_folder, f'{named} "$@"'))
+    tag = a_tag()
+    slurm_id = slurm.submit(a_script(tag, FOREVER, "--hold"))
+    assert slurm_id.isdecimal()
+    assert in_queue(slurm, slurm_id, "PENDING") is not None
+    slurm.cancel([(slurm_id, tag)])
+
+
+def test_a_job_that_went_to_another_cluster_is_refused(testbed: Testbed, user_folder: Path) -> None:
+    elsewhere = 'echo "$("$real" "$@");elsewhere"'
+    slurm = command_line(testbed, sbatch_that(user_folder, elsewhere))
+    tag = a_tag()
+    with pytest.raises(SubmissionRefusedError, match=r"the cluster elsewhere, where it is [0-9]+;"):
+        slurm.submit(a_script(tag, FOREVER, "--hold"))
+    # There is no such cluster here: the job is in the queue of the only one.
+    found = slurm.find([tag], since=datetime.now(UTC))[tag]
+    assert len(found) == 1
+    slurm.cancel([(it, tag) for it in found])

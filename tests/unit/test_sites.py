@@ -494,6 +494,14 @@ def test_an_empty_variable_is_no_password(folder: Path) -> None:
             "12:00:00\ndirectives: [--clusters=east]\n",
             "site.yaml:17: directives.0: --clusters sends jobs where nobody looks for them",
         ),
+        *(
+            (
+                "12:00:00\n",
+                f"12:00:00\nscheduler:\n  environment:\n    {name}: east\n",
+                f"site.yaml:19: scheduler.environment.{name}: sends jobs where nobody looks",
+            )
+            for name in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS", "SQUEUE_FEDERATION")
+        ),
         (
             "12:00:00\n",
             '12:00:00\ndirectives: ["--a\\nrm -rf x"]\n',

@@ -6,7 +6,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.adapters.slurm.command_line import SlurmCommandLine
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import (
+    SubmissionRefusedError,
+    SubmissionUncertainError,
+    UnavailableError,
+)
 from bridge.core.job import SlurmId, SubmissionTag
 from bridge.core.settings import SchedulerSettings
 from bridge.core.slurm_client import SlurmClient
@@ -52,6 +56,55 @@ def test_a_script_goes_to_sbatch_on_stdin_with_the_sites_environment() -> None:
         "sbatch",
         "--parsable",
     )
+
+
+OURS = completed(stdout="ClusterName             = West\nSlurmctldPort           = 6817\n")
+
+
+def test_a_job_that_sbatch_says_is_on_our_cluster_has_the_id_that_rows_have() -> None:
+    slurm, runner = scheduler(completed(stdout="12;west\n"), OURS, completed(stdout="13;west\n"))
+    assert slurm.submit("#!/bin/sh\n") == "12"
+    assert slurm.submit("#!/bin/sh\n") == "13"
+    # Which cluster that is does not change.
+    assert [it.argv[3] for it in runner.commands] == ["sbatch", "scontrol", "sbatch"]
+
+
+def test_a_job_that_went_to_another_cluster_is_cancelled_there_and_refused() -> None:
+    slurm, runner = scheduler(completed(stdout="12;east\n"), OURS, completed())
+    with pytest.raises(SubmissionRefusedError, match="cluster east, where it is 12") as refusal:
+        slurm.submit("#!/bin/sh\n")
+    assert "on west alone; it was cancelled there" in str(refusal.value)
+    assert runner.commands[-1].argv[-4:] == ("scancel", "--clusters", "east", "12")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        completed(1, stderr="scancel: error: No cluster 'east' known by database.\n"),
+        completed(None),
+    ],
+)
+def test_one_that_cannot_be_cancelled_there_is_refused_and_told(answer: Completed) -> None:
+    slurm, _ = scheduler(completed(stdout="12;east\n"), OURS, answer)
+    with pytest.raises(SubmissionRefusedError, match="it is there still: "):
+        slurm.submit("#!/bin/sh\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        completed(1, stderr="Unable to contact slurm controller (connect failure)\n"),
+        completed(stdout="SlurmctldPort           = 6817\n"),
+        completed(stdout="ClusterName             = \n"),
+    ],
+)
+def test_while_nobody_says_which_cluster_is_ours_the_submission_is_uncertain(
+    answer: Completed,
+) -> None:
+    slurm, runner = scheduler(completed(stdout="12;west\n"), answer)
+    with pytest.raises(SubmissionUncertainError, match="cluster west, where it is 12"):
+        slurm.submit("#!/bin/sh\n")
+    assert len(runner.commands) == 2
 
 
 def test_questions_ask_for_times_in_seconds_since_the_epoch() -> None:

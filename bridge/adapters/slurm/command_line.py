@@ -15,6 +15,7 @@ from bridge.adapters.slurm.commands import (
     in_chunks,
     plain_id,
     read_cli_filters,
+    read_cluster,
     read_sacct,
     read_sbatch,
     read_scancel,
@@ -23,10 +24,15 @@ from bridge.adapters.slurm.commands import (
     sacct_argv,
     sbatch_argv,
     scancel_argvs,
+    split_id,
     squeue_argv,
     version_argv,
 )
-from bridge.core.errors import UnavailableError
+from bridge.core.errors import (
+    SubmissionRefusedError,
+    SubmissionUncertainError,
+    UnavailableError,
+)
 from bridge.core.facts import Sighting
 from bridge.core.job import SlurmId, SubmissionTag, array_id, slurm_order
 from bridge.core.settings import SchedulerSettings
@@ -45,20 +51,28 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 class SlurmCommandLine:
     """A Scheduler that runs sbatch, squeue, sacct and scancel, wherever `runner` runs them.
 
-    It keeps nothing between two calls, so threads may share it. squeue sees the jobs of the user
-    whom the commands run as; root sees everybody's (squeue(1), --me).
+    It keeps nothing between two calls but the cluster's name, so threads may share it. squeue sees
+    the jobs of the user whom the commands run as; root sees everybody's (squeue(1), --me).
     """
 
     def __init__(self, runner: Runner, settings: SchedulerSettings) -> None:
         self._runner = runner
         self._settings = settings
+        self._known_cluster: str | None = None
 
     def submit(self, script: str) -> SlurmId:
-        """Submit a batch script."""
+        """Submit a batch script.
+
+        One that went to another cluster is cancelled there, and refused: its queue and accounting
+        are not those that we ask (sbatch(1), --clusters).
+        """
         answer = self._run(sbatch_argv(), self._settings.submit_timeout, stdin=script)
         if answer.return_code != 0 and verdict(answer.stderr) is Verdict.AUTHENTICATION:
             log.error("slurm_does_not_accept_us", words=answer.stderr[:LOGGED_CHARACTERS])
-        return read_sbatch(answer)
+        slurm_id, cluster = split_id(read_sbatch(answer))
+        if cluster is not None:
+            self._expect_here(slurm_id, cluster.lower())
+        return slurm_id
 
     def client(self) -> SlurmClient:
         """What Slurm's commands are here. Raises UnavailableError."""
@@ -114,6 +128,33 @@ class SlurmCommandLine:
             for argv in scancel_argvs(ours):
                 if words := read_scancel(self._run(argv, self._settings.query_timeout)):
                     log.warning("cancel_not_taken", argv=argv, words=words)
+
+    def _expect_here(self, slurm_id: SlurmId, cluster: str) -> None:
+        """Raises SubmissionRefusedError, SubmissionUncertainError."""
+        sent = f"sbatch sent the job to the cluster {cluster}, where it is {slurm_id}"
+        try:
+            ours = self._cluster()
+        except UnavailableError as error:
+            raise SubmissionUncertainError(
+                f"{sent}, and nobody says whether that is ours: {error}"
+            ) from error
+        if cluster == ours:
+            return
+        (argv,) = scancel_argvs([SlurmId(f"{slurm_id};{cluster}")])
+        try:
+            words = read_scancel(self._run(argv, self._settings.query_timeout))
+        except UnavailableError as error:
+            words = str(error)
+        became = "it was cancelled there" if words is None else f"it is there still: {words}"
+        log.error("sent_to_another_cluster", cluster=cluster, ours=ours, slurm_id=slurm_id)
+        raise SubmissionRefusedError(f"{sent}; the bridge looks for jobs on {ours} alone; {became}")
+
+    def _cluster(self) -> str:
+        """The name of the cluster whose queue squeue tells. Raises UnavailableError."""
+        if self._known_cluster is None:
+            answer = self._run(configuration_argv(), self._settings.query_timeout)
+            self._known_cluster = read_cluster(answer)
+        return self._known_cluster
 
     def _find(
         self, tags: Sequence[SubmissionTag], since: datetime

@@ -100,6 +100,14 @@ def _submitted_id(answer: Completed) -> SlurmId:
     return SlurmId(lines[0])
 
 
+def read_cluster(answer: Completed) -> str:
+    """The ClusterName, in lower case as Slurm keeps it. Raises UnavailableError when it is none."""
+    found = read_configuration(answer).get("ClusterName")
+    if not found:
+        raise UnavailableError("scontrol show config names no ClusterName")
+    return found.lower()
+
+
 def version_argv() -> tuple[str, ...]:
     """Which Slurm the commands here are of; sbatch(1), --version."""
     return ("sbatch", "--version")
@@ -240,9 +248,9 @@ def _record_row(columns: Sequence[str]) -> Sighting:
 
 def scancel_argvs(slurm_ids: Iterable[SlurmId]) -> Iterator[tuple[str, ...]]:
     """Cancel jobs, those of each cluster by one command; scancel(1)."""
-    by_cluster: dict[str, list[str]] = {}
+    by_cluster: dict[str | None, list[str]] = {}
     for slurm_id in slurm_ids:
-        number, _, cluster = slurm_id.partition(";")
+        number, cluster = split_id(slurm_id)
         by_cluster.setdefault(cluster, []).append(number)
     for cluster, numbers in by_cluster.items():
         where = ("--clusters", cluster) if cluster else ()
@@ -264,9 +272,15 @@ def read_scancel(answer: Completed) -> str | None:
     return said(answer.stderr) or f"scancel ended with {code} and no word"
 
 
-def plain_id(slurm_id: SlurmId) -> str:
-    """The id without the cluster that sbatch may add in a federation: what rows are named by."""
-    return slurm_id.partition(";")[0]
+def split_id(slurm_id: SlurmId) -> tuple[SlurmId, str | None]:
+    """The id that rows are named by, and the cluster that sbatch may name with it."""
+    number, _, cluster = slurm_id.partition(";")
+    return SlurmId(number), cluster or None
+
+
+def plain_id(slurm_id: SlurmId) -> SlurmId:
+    """The id without the cluster."""
+    return split_id(slurm_id)[0]
 
 
 def _failure(command: str, answer: Completed) -> str:

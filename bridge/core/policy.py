@@ -12,6 +12,9 @@ from bridge.core.quantity import write_walltime
 from bridge.core.roots import roots_above
 from bridge.core.site import Site
 
+_SIGNALLED_EARLY = timedelta(seconds=60)
+# "Due to the resolution of event handling by Slurm" (sbatch(1), --signal).
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookPolicy:
@@ -157,11 +160,12 @@ def _checkpoint_problems(spec: JobSpec, site: Site) -> Iterator[Problem]:
     given = granted(spec.resources, site, place(spec.resources, site).profile)
     if spec.checkpoint is None or given.walltime is None:
         return
-    if timedelta(seconds=spec.checkpoint.seconds_before) >= given.walltime:
+    if timedelta(seconds=spec.checkpoint.seconds_before) + _SIGNALLED_EARLY >= given.walltime:
         yield Problem(
             where="checkpoint.seconds_before",
-            what=f"{spec.checkpoint.seconds_before} s before the end is no time after the start: "
-            f"the job has {write_walltime(given.walltime)}",
+            what=f"{spec.checkpoint.seconds_before} s before the end may be no time after the "
+            f"start: the job has {write_walltime(given.walltime)}, and Slurm may send the signal "
+            "up to 60 s earlier still, when nobody listens yet",
         )
 
 

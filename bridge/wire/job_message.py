@@ -116,7 +116,10 @@ class CheckpointMessage(_Model):
         default="USR1", description="what the process in the container gets"
     )
     seconds_before: int = Field(
-        ge=10, le=65_535, description="Slurm may send it up to a minute earlier still"
+        ge=10,
+        le=65_535,
+        description="Slurm may send it up to a minute earlier still: less than the job's walltime "
+        "by more than that",
     )
 
 

@@ -186,7 +186,7 @@ def test_whatever_stands_in_a_job_nothing_is_told_twice(fields: Mapping[str, obj
                 "resources.nodes": "2",
                 "resources.walltime": "01:00:00",
             },
-            ["resources.nodes: ", "checkpoint.seconds_before: 7200 s before the end is no time"],
+            ["resources.nodes: ", "checkpoint.seconds_before: 7200 s before the end may be"],
         ),
         # Read-only it might be, and then would be right.
         (

@@ -264,11 +264,20 @@ def test_a_checkpoint_comes_after_the_start() -> None:
     early = Checkpoint(signal="USR1", seconds_before=3600)
     assert refusals(checkpoint=early) == [
         (
-            "checkpoint.seconds_before: 3600 s before the end is no time after the start: "
-            "the job has 01:00:00"
+            "checkpoint.seconds_before: 3600 s before the end may be no time after the start: "
+            "the job has 01:00:00, and Slurm may send the signal up to 60 s earlier still, "
+            "when nobody listens yet"
         )
     ]
     assert refusals(checkpoint=early, resources=Resources(walltime=timedelta(hours=2))) == []
+
+
+@pytest.mark.parametrize(("seconds", "is_refused"), [(3600 - 61, False), (3600 - 60, True)])
+def test_a_checkpoint_comes_after_the_start_even_where_slurm_sends_it_a_minute_early(
+    seconds: int, *, is_refused: bool
+) -> None:
+    asked = Checkpoint(signal="USR1", seconds_before=seconds)
+    assert bool(refusals(checkpoint=asked)) is is_refused
 
 
 def test_a_priority_keeps_within_what_the_site_lets_jobs_wish() -> None:

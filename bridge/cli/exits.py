@@ -21,8 +21,8 @@ NOT_READY = 6
 
 TABLE = """\b
 Exit codes:
-  0  all went well; for a watched job: it finished
-  1  the watched job failed, was cancelled or was rejected
+  0  all went well; for watched jobs: all of them finished
+  1  a watched job failed, was cancelled or was rejected, or `watch --quiet` ended before it
   2  the command line is wrong
   3  a file is wrong: the site's YAML or the job
   4  the broker or the journal cannot be reached, no bridge serves the site or it has no answer, or

@@ -1,6 +1,6 @@
 """`hpc-bridge jobs`: which jobs there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.cli import exits
-from bridge.cli.options import broker_and_site, broker_option, patience_option
+from bridge.cli.options import (
+    broker_and_site,
+    broker_option,
+    kind_option,
+    label_option,
+    patience_option,
+    text_option,
+    user_option,
+)
 from bridge.core.user_state import UserState
 
 if TYPE_CHECKING:
     from bridge.client.board import Board, BoardJob
-
-_COLOURS = {
-    UserState.RUNNING: "blue",
-    UserState.COMPLETE: "green",
-    UserState.FAILED: "red",
-    UserState.CANCELLED: "yellow",
-    UserState.TERMINATED: "yellow",
-}
 
 
 @click.command(epilog=exits.TABLE)
@@ -42,8 +42,10 @@ _COLOURS = {
     type=click.Choice([it.value for it in UserState]),
     help="Only jobs in this state; may be given several times.",
 )
-@click.option("--user", "users", multiple=True, help="Only this user's; likewise.")
-@click.option("--text", default="", help="Only jobs with this in their name, id or image.")
+@kind_option
+@user_option
+@label_option
+@text_option
 @click.option(
     "-n", "--number", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
@@ -56,7 +58,9 @@ def jobs(
     board_url: str | None,
     days: float | None,
     states: Sequence[str],
+    kinds: Sequence[str],
     users: Sequence[str],
+    labels: Mapping[str, str],
     text: str,
     number: int,
     as_json: bool,
@@ -75,7 +79,9 @@ def jobs(
             wanted = JobFilter(
                 sites=[name] if name else [],
                 states=[UserState(it) for it in states],
+                kinds=kinds,
                 users=users,
+                labels=labels,
                 text=text,
             )
             page = board.jobs(wanted, size=number)
@@ -111,12 +117,12 @@ def _board(
 
 
 def _as_table(found: "Sequence[BoardJob]") -> Iterator[str]:
-    from bridge.cli.table import Cell, table, time_of_day
+    from bridge.cli.table import state_cell, table, time_of_day
 
     rows = [
         (
             it.job_id,
-            Cell(it.state, _COLOURS.get(it.state)),
+            state_cell(it.state),
             it.site,
             it.name or "-",
             it.user or "-",

@@ -1,15 +1,18 @@
 """Which broker and which site a command speaks to."""
 
 import os
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from bridge.core.errors import ConfigurationError
-from bridge.core.settings import BrokerSettings
+from bridge.core.job import JobKind
+from bridge.core.settings import DEFAULT_NAMESPACE, BrokerSettings
 
 BROKER_VARIABLE = "HPC_BRIDGE_BROKER_URL"
+NAMESPACE_VARIABLE = "HPC_BRIDGE_NAMESPACE"
 
 broker_option = click.option(
     "--broker",
@@ -30,6 +33,36 @@ patience_option = click.option(
     help="How long to wait for the broker.",
 )
 
+user_option = click.option(
+    "--user", "users", metavar="USER", multiple=True, help="Only this user's jobs; likewise."
+)
+kind_option = click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([it.value for it in JobKind]),
+    help="Only jobs of this kind; may be given several times.",
+)
+label_option = click.option(
+    "--label",
+    "labels",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=lambda _context, _option, words: labels_of(words),
+    help="Only jobs with this label; each that is given must be there.",
+)
+text_option = click.option(
+    "--text", default="", help="Only jobs with this in their name, id or image."
+)
+
+
+def labels_of(words: Iterable[str]) -> Mapping[str, str]:
+    """Labels as they are written on a command line. Raises click.BadParameter."""
+    pairs = [it.partition("=") for it in words]
+    if any(not (key and equals) for key, equals, _ in pairs):
+        raise click.BadParameter("a label is given as KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
 
 def broker_and_site(site: str | None, broker_url: str | None) -> tuple[BrokerSettings, str | None]:
     """The broker and the site's name; `site` is a name or a site's YAML, which names the broker.
@@ -46,7 +79,8 @@ def broker_and_site(site: str | None, broker_url: str | None) -> tuple[BrokerSet
         raise click.UsageError(
             f"Which broker? Give the site's YAML, or its name with --broker or {BROKER_VARIABLE}."
         )
+    namespace = os.environ.get(NAMESPACE_VARIABLE) or DEFAULT_NAMESPACE
     try:
-        return broker_at(broker_url), site
+        return broker_at(broker_url, namespace=namespace), site
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error

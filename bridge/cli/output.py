@@ -10,12 +10,12 @@ from uuid import UUID
 import click
 
 from bridge.cli import exits
-from bridge.cli.options import broker_and_site, broker_option, patience_option
+from bridge.cli.finding import broker_and_site_of, site_and_job_argument
+from bridge.cli.options import broker_option, patience_option
 
 
 @click.command(epilog=exits.TABLE)
-@click.argument("site", metavar="SITE")
-@click.argument("job", metavar="JOB", type=click.UUID)
+@site_and_job_argument
 @broker_option
 @patience_option
 @click.option("-f", "--follow", is_flag=True, help="Go on while the job writes, up to its end.")
@@ -33,8 +33,7 @@ from bridge.cli.options import broker_and_site, broker_option, patience_option
 )
 def logs(
     *,
-    site: str,
-    job: UUID,
+    site_and_job: tuple[str | None, UUID],
     broker_url: str | None,
     patience: timedelta,
     stream: str | None,
@@ -44,7 +43,8 @@ def logs(
 ) -> None:
     """Show what a job has written, byte for byte.
 
-    SITE is a site's YAML, or a site's name with --broker. The site's bridge must be there.
+    SITE is a site's YAML, or a site's name with --broker; without, the bridges that are there are
+    asked whose job it is. The site's bridge must be there.
     """
     from bridge.cli.logs import configure_logging
     from bridge.client import Asker, LogFollower
@@ -54,8 +54,8 @@ def logs(
         raise click.UsageError("Progress is told by events: `watch` follows it.")
     configure_logging(as_json=False, level="warning")
     with exits.user_errors():
-        broker, name = broker_and_site(site, broker_url)
-        name = name or site
+        site, job = site_and_job
+        broker, name = broker_and_site_of(site, job, broker_url, patience)
         wanted = STREAMS if stream is None else (stream,)
         write = _tell if as_json else partial(_write, only=stream)
         if not follow:

@@ -62,4 +62,4 @@ def submit(
                 follower.wait_until_listening(patience)
                 submitter.submit(name, body, job_id=job_id)
                 click.echo(job_id, err=as_json)
-                sys.exit(show_until_over(follower.job(job_id), as_json=as_json))
+                sys.exit(show_until_over(follower.job(job_id), jobs=[job_id], as_json=as_json))

@@ -8,7 +8,17 @@ from datetime import datetime
 
 import click
 
+from bridge.core.user_state import UserState
+
 _GAP = "  "
+
+_COLOURS = {
+    UserState.RUNNING: "blue",
+    UserState.COMPLETE: "green",
+    UserState.FAILED: "red",
+    UserState.CANCELLED: "yellow",
+    UserState.TERMINATED: "yellow",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +27,11 @@ class Cell:
 
     text: str
     colour: str | None = None
+
+
+def state_cell(state: UserState) -> Cell:
+    """A job's state."""
+    return Cell(state, _COLOURS.get(state))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Iterator[str]:

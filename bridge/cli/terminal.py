@@ -58,14 +58,15 @@ def _outcome(data: EventData) -> Iterator[str]:
     if data.reason is not None:
         yield f"reason {data.reason}"
     if data.progress is not None:
-        yield from _progress(data.progress)
+        yield from progress_words(data.progress)
     if data.artifacts is not None and data.artifacts.total:
         yield f"{data.artifacts.total} artifacts"
     if data.detail:
         yield data.detail
 
 
-def _progress(progress: ProgressData) -> Iterator[str]:
+def progress_words(progress: ProgressData) -> Iterator[str]:
+    """How far a job has come: a bar, its metrics and its words, as far as it told any."""
     if not progress.points:
         return
     point = progress.points[-1]

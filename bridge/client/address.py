@@ -3,12 +3,12 @@
 from urllib.parse import unquote, urlsplit
 
 from bridge.core.errors import ConfigurationError, Problem
-from bridge.core.settings import BrokerSettings
+from bridge.core.settings import DEFAULT_NAMESPACE, BrokerSettings
 
 _PORTS = {"amqp": 5672, "amqps": 5671}
 
 
-def broker_at(url: str, *, namespace: str = "hpc-bridge") -> BrokerSettings:
+def broker_at(url: str, *, namespace: str = DEFAULT_NAMESPACE) -> BrokerSettings:
     """The settings in `amqp[s]://user:password@host[:port]/virtual-host`.
 
     Source: the RabbitMQ URI specification; a missing path is the virtual host `/`.

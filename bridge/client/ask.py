@@ -137,6 +137,31 @@ class Asker:
             found = {it.presence.site: it.presence for it in answers if it.presence}
         return tuple(found[it] for it in sorted(found))
 
+    def sites_of(self, job_id: str) -> tuple[str, ...]:
+        """The sites that have this job, by name, of those whose bridges answer: one, mostly.
+
+        Raises NoAnswerError with the reason UNKNOWN where none has it, UnavailableError where one
+        that was to be asked did not answer, and ValueError when `job_id` is no UUID.
+        """
+        there = [it.site for it in self.sites()]
+        found = tuple(it for it in there if self._has(it, job_id))
+        if not found:
+            asked = ", ".join(there) or "nobody, no bridge is there just now"
+            words = f"no bridge knows the job {job_id}; asked: {asked}"
+            raise NoAnswerError(Fault.UNKNOWN, words)
+        return found
+
+    def _has(self, site: str, job_id: str) -> bool:
+        try:
+            self._ask(site, RequestQuestion(job_id=UUID(job_id), length=1))
+        except NoAnswerError as error:
+            if error.reason is Fault.UNKNOWN:
+                return False
+            raise UnavailableError(f"the site {site!r} cannot tell now: {error}") from error
+        except NoBridgeError:  # it has gone since
+            return False
+        return True
+
     def logs(
         self,
         site: str,

@@ -23,7 +23,7 @@ from bridge.client.process import OncePerProcess
 from bridge.client.submit import NoBridgeError, Submitter
 from bridge.client.watching import Watching
 from bridge.core.errors import UnavailableError
-from bridge.core.settings import BrokerSettings
+from bridge.core.settings import DEFAULT_NAMESPACE, BrokerSettings
 from bridge.wire.limits import SiteLimits
 from bridge.wire.presence import Presence
 from bridge.wire.question import Stream
@@ -48,7 +48,7 @@ class Bridge:
         self,
         broker: BrokerSettings | str,
         *,
-        namespace: str = "hpc-bridge",
+        namespace: str = DEFAULT_NAMESPACE,
         patience: timedelta = timedelta(seconds=10),
         most_waiting: int = MOST_WAITING,
     ) -> None:
@@ -128,6 +128,10 @@ class Bridge:
     def sites(self) -> tuple[Presence, ...]:
         """Which sites' bridges are there just now, by name; takes a second. As Asker.sites."""
         return self._asker.get().sites()
+
+    def sites_of(self, job_id: str) -> tuple[str, ...]:
+        """The sites that have this job, mostly one. As Asker.sites_of."""
+        return self._asker.get().sites_of(job_id)
 
     def limits(self, site: str) -> SiteLimits:
         """What a site allows: to bound a form by. Raises as Asker does."""

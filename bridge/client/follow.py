@@ -47,7 +47,7 @@ class Follower:
 
     def job(self, job_id: str, *, quiet: timedelta | None = None) -> Iterator[CloudEvent]:
         """The events of one job, up to its last one."""
-        return of_job(self.events(quiet=quiet), job_id)
+        return of_jobs(self.events(quiet=quiet), [job_id])
 
 
 def status_events(
@@ -61,17 +61,21 @@ def status_events(
             log.warning("not_a_status_event", problems=[str(it) for it in error.problems])
 
 
-def of_job(events: Iterable[CloudEvent], job_id: str) -> Iterator[CloudEvent]:
-    """The events of one job, up to its last one.
+def of_jobs(events: Iterable[CloudEvent], job_ids: Iterable[str]) -> Iterator[CloudEvent]:
+    """The events of these jobs, of each up to its last one, until all are over.
 
     A `rejected` is the last one only where nothing of the job came before: later it speaks of
     another message that bears the same id, and the job lives on.
     """
-    is_known = False
+    open_jobs, known = set(job_ids), set[str]()
     for event in events:
-        if event.data.job_id != job_id:
+        job_id = event.data.job_id
+        if job_id is None or job_id not in open_jobs:
             continue
+        kind = event.data.event
+        if kind in _ENDS or (kind is EventKind.REJECTED and job_id not in known):
+            open_jobs.remove(job_id)
+        known.add(job_id)
         yield event
-        if event.data.event in _ENDS or (event.data.event is EventKind.REJECTED and not is_known):
+        if not open_jobs:
             return
-        is_known = True

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from bridge.adapters.rabbitmq import Begin, HistoryReader
-from bridge.client.follow import of_job, status_events
+from bridge.client.follow import of_jobs, status_events
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
 from bridge.wire.event import CloudEvent
@@ -39,7 +39,7 @@ class Watching(Iterator[CloudEvent]):
             self.close()
             raise
         events = (it for it in self._told() if site is None or it.data.site == site)
-        self._events = events if job_id is None else of_job(events, job_id)
+        self._events = events if job_id is None else of_jobs(events, [job_id])
 
     def __next__(self) -> CloudEvent:
         """The next event. Raises StopIteration when there will be none."""

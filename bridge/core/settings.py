@@ -13,6 +13,8 @@ from bridge.core.site import Site
 EVERYBODY = "*"
 """The routing key of questions to all sites at once; no site can be called so."""
 
+DEFAULT_NAMESPACE = "hpc-bridge"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
@@ -28,7 +30,7 @@ class BrokerSettings:
     """A PEM file; None trusts what the system trusts."""
     heartbeat: timedelta = timedelta(seconds=60)
     """What we propose; RabbitMQ takes the lower of its own and ours."""
-    namespace: str = "hpc-bridge"
+    namespace: str = DEFAULT_NAMESPACE
     """The first word of every exchange and queue name."""
     prefetch: int = 200
     """How many unsettled deliveries the broker may hand us."""

@@ -21,12 +21,14 @@ told in one message, without a traceback.
 
 **Which broker?** `submit`, `watch`, `cancel`, `jobs`, `logs`, `sites` and `dead` take it from a
 site's YAML, wherever one is named. A front end that has none names the site and gives the broker's
-address in `HPC_BRIDGE_BROKER_URL` (or `--broker`, which others on the machine can see):
+address in `HPC_BRIDGE_BROKER_URL` (or `--broker`, which others on the machine can see), and in
+`HPC_BRIDGE_NAMESPACE` the `broker.namespace` of its sites where that is not `hpc-bridge`:
 
 ```sh
 export HPC_BRIDGE_BROKER_URL=amqps://ada:secret@rabbitmq.example.org/science
 hpc-bridge submit vaughan job.json --watch
 hpc-bridge watch --site vaughan --json | jq .data.event
+hpc-bridge watch --user ada --label study=digits
 ```
 
 **Signals.** `run` ends in good order with SIGTERM or SIGINT: what is under way is recorded, at

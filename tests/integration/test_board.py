@@ -12,6 +12,7 @@ from rabbitmq_management import Management, own_namespace, until
 from testbed import CHECKOUT, Testbed
 from unit.board_events import publish, told
 from unit.builders import running, seen, site
+from unit.house import job_id
 
 from bridge.adapters.rabbitmq import (
     Begin,
@@ -22,6 +23,7 @@ from bridge.adapters.rabbitmq import (
 )
 from bridge.client import Bridge
 from bridge.client.board import Board, BoardKeeper, UserState
+from bridge.client.kept import kept_events
 from bridge.core.settings import BrokerSettings
 from bridge.ports import Passing
 from bridge.wire.event import CloudEvent
@@ -69,6 +71,18 @@ def test_a_board_that_is_new_knows_what_was_told_before_and_hears_what_is_told_n
         assert until(lambda: board.counts()[UserState.COMPLETE] == 300, within=SOON)
         publish(settings, jobs(301, 5))
         assert until(lambda: board.counts()[UserState.COMPLETE] == 305, within=SOON)
+
+
+def test_what_was_kept_is_read_to_its_end_although_more_comes_all_the_time(
+    settings: BrokerSettings,
+) -> None:
+    publish(settings, jobs(1, 20))
+    found: list[str | None] = []
+    for number, events in enumerate(kept_events(settings, since=None, patience=SOON)):
+        found += [it.data.job_id for it in events]
+        assert number < 100
+        publish(settings, jobs(100 + number, 1))
+    assert {job_id(it) for it in range(1, 21)} <= set(found)
 
 
 def test_a_board_that_was_deleted_is_made_anew_and_equal(

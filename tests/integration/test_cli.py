@@ -2,12 +2,17 @@
 
 import base64
 import json
+import os
+import pty
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
+import click
 import pytest
 from rabbitmq_management import Management
 from site_bridge import PATIENCE, SiteBridge
@@ -131,6 +136,91 @@ def test_cancel_ends_a_running_job(site_bridge: SiteBridge) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout) == {"site": site_bridge.name, "job_id": job_id}
     site_bridge.wait_for(job_id, {"cancelled"})
+
+
+def broker_variable(site: SiteBridge) -> dict[str, str]:
+    """The broker's address, for those who have no file of the site."""
+    it = site.settings.broker
+    address = f"{it.user}:{quote(it.password)}@{it.host}:{it.port}/{it.virtual_host}"
+    return {"HPC_BRIDGE_BROKER_URL": f"amqp://{address}", "HPC_BRIDGE_NAMESPACE": it.namespace}
+
+
+def test_a_job_is_found_without_the_name_of_its_site(site_bridge: SiteBridge) -> None:
+    job_id = site_bridge.submit(site_bridge.job("sh", "-c", "echo hello; sleep 100"))
+    site_bridge.wait_for(job_id, {"started"})
+    broker = broker_variable(site_bridge)
+
+    def logs() -> str:
+        return hpc_bridge(site_bridge, "logs", job_id, **broker).stdout
+
+    site_bridge.wait_until(lambda: logs() == "hello\n", "what it wrote is shown")
+    done = hpc_bridge(site_bridge, "cancel", job_id, "--json", **broker)
+    assert json.loads(done.stdout) == {"site": site_bridge.name, "job_id": job_id}
+    site_bridge.wait_for(job_id, {"cancelled"})
+    unknown = hpc_bridge(site_bridge, "logs", str(uuid.uuid4()), **broker)
+    assert unknown.returncode == 4
+    assert f"asked: {site_bridge.name}" in unknown.stderr
+
+
+def test_watch_of_several_jobs_ends_with_the_last_and_exits_with_the_worst(
+    site_bridge: SiteBridge,
+) -> None:
+    good, bad = site_bridge.job("true"), site_bridge.job("false")
+    with watching(site_bridge, good["job_id"], bad["job_id"], "--json") as process:
+        for job in (bad, good):
+            site_bridge.submit(job)
+        told, _ = process.communicate(timeout=PATIENCE.total_seconds())
+    assert process.returncode == 1
+    ends = {it["data"]["job_id"]: it["data"]["event"] for it in map(json.loads, told.splitlines())}
+    assert ends == {good["job_id"]: "finished", bad["job_id"]: "failed"}
+
+
+def test_watch_of_what_fits_knows_jobs_that_came_before_it(site_bridge: SiteBridge) -> None:
+    labels = {"study": site_bridge.name}
+    mine = site_bridge.submit(site_bridge.job("sleep", "100", labels=labels))
+    site_bridge.wait_for(mine, {"started"})
+    with watching(site_bridge, "--label", f"study={site_bridge.name}", "--json") as process:
+        site_bridge.run("true")
+        site_bridge.cancel(mine)
+        site_bridge.wait_for(mine, {"cancelled"})
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=PATIENCE.total_seconds())
+    every = [told, *map(json.loads, rest.splitlines())]
+    assert {it["data"]["job_id"] for it in every} == {mine}
+    assert process.returncode == 0
+
+
+def test_watch_of_jobs_that_are_over_begins_in_the_past_and_ends_with_a_table_on_a_terminal(
+    site_bridge: SiteBridge,
+) -> None:
+    jobs = [site_bridge.run("true", name=f"job-{number}") for number in range(2)]
+    words = ("watch", *jobs, "--days", "1")
+    done = hpc_bridge(site_bridge, *words, "--json", **broker_variable(site_bridge))
+    assert done.returncode == 0
+    assert words_of(done.stdout).count("finished") == 2
+    heading, *rows, counts = screen(site_bridge, *words).splitlines()
+    assert heading.split() == ["JOB", "STATE", "SITE", "NAME", "USER"]
+    assert {tuple(it.split()[:2]) for it in rows} == {(it, "complete") for it in jobs}
+    assert counts == "2 complete"
+
+
+def screen(site: SiteBridge, *words: str) -> str:
+    """What a terminal shows when a command has ended well, as far as it was drawn last."""
+    reading, writing = pty.openpty()
+    written = b""
+    command = site.command(*words, **broker_variable(site))
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.DEVNULL) as process:
+        os.close(writing)
+        # Linux says EIO once nobody has the other end open.
+        with suppress(OSError):
+            while more := os.read(reading, 65536):
+                written += more
+    os.close(reading)
+    assert process.returncode == 0
+    last = written.decode().rpartition("\x1b[J")[2]
+    return click.unstyle(last).replace("\x1b[?7h", "")
 
 
 def test_a_job_for_a_site_that_nobody_serves_exits_with_4(unserved: SiteBridge) -> None:

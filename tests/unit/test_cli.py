@@ -408,7 +408,7 @@ def watched(*kinds: EventKind, as_json: bool = False) -> Result:
 
     @click.command()
     def command() -> None:
-        raise SystemExit(show_until_over(map(event, kinds), as_json=as_json))
+        raise SystemExit(show_until_over(map(event, kinds), jobs=[JOB_ID], as_json=as_json))
 
     return CliRunner().invoke(command)
 
@@ -426,6 +426,23 @@ def test_the_exit_code_tells_how_the_job_ended(last: EventKind, code: int) -> No
     result = watched(EventKind.STARTED, last)
     assert result.exit_code == code
     assert [it.split()[3] for it in result.output.splitlines()] == ["started", last.value]
+
+
+def test_of_several_jobs_the_worst_end_counts() -> None:
+    other = "7a1e0b1c-7c1d-4b68-9c3e-0a8f6d1f2a3b"
+    finished, failed = event(EventKind.FINISHED), event(EventKind.FAILED, job_id=other)
+
+    def code(*events: CloudEvent) -> int:
+        return show_until_over(events, jobs=[JOB_ID, other], as_json=True)
+
+    assert code(failed, finished) == code(finished, failed) == 1
+    assert code(finished, event(EventKind.FINISHED, job_id=other)) == 0
+    # One that had not ended when nothing came for too long has not finished.
+    assert code(finished) == code() == 1
+
+
+def test_what_is_watched_without_ids_has_no_end_that_counts() -> None:
+    assert show_until_over([event(EventKind.FAILED)], jobs=[], as_json=True) == 0
 
 
 def test_json_is_one_event_a_line_as_it_came() -> None:

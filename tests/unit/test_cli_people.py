@@ -29,7 +29,9 @@ def run(*words: object) -> Result:
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "board.sqlite"
     with Board(path) as board:
-        board.record([*told(running(), 1, name="digits", user="ada"), progress(1, 25)])
+        board.record(
+            [*told(running(), 1, name="digits", user="ada", labels={"study": "a"}), progress(1, 25)]
+        )
         board.record(told(queued(seen("PENDING", 3, reason="Priority")), 2, later=1, name="other"))
     return path
 
@@ -48,7 +50,13 @@ def test_jobs_are_shown_newest_first_with_what_they_wait_for_and_how_far_they_ar
 
 
 def test_jobs_are_chosen_by_state_user_and_text(path: Path) -> None:
-    for words in (["--state", "running"], ["--user", "ada"], ["--text", "DIG"], ["testbed", "-n1"]):
+    for words in (
+        ["--state", "running"],
+        ["--user", "ada"],
+        ["--text", "DIG"],
+        ["--label", "study=a"],
+        ["testbed", "-n1"],
+    ):
         done = run("jobs", "--board", path, *words)
         assert done.exit_code == 0
         assert len(done.stdout.splitlines()) == 2
@@ -72,6 +80,9 @@ def test_jobs_are_json_for_programs(path: Path) -> None:
         ("jobs", "--broker", NOWHERE, "--patience", "0.1"),
         ("sites", "--broker", NOWHERE, "--patience", "0.1"),
         ("logs", "vaughan", job_id(1), "--broker", NOWHERE, "--patience", "0.1"),
+        ("logs", job_id(1), "--broker", NOWHERE, "--patience", "0.1"),
+        ("cancel", job_id(1), "--broker", NOWHERE, "--patience", "0.1"),
+        ("watch", job_id(1), job_id(2), "--broker", NOWHERE, "--patience", "0.1"),
         ("dead", "list", "vaughan", "--broker", NOWHERE),
     ],
 )
@@ -88,6 +99,13 @@ def test_without_a_broker_the_exit_code_is_4(words: tuple[str, ...]) -> None:
         ("dead", "replay", "vaughan", "abc", "--all", "--broker", NOWHERE),
         ("logs", "vaughan", job_id(1), "-f", "--stream", "progress", "--broker", NOWHERE),
         ("jobs",),
+        ("jobs", "--label", "no-value", "--broker", NOWHERE),
+        ("logs", "vaughan", "no-id", "--broker", NOWHERE),
+        ("logs", job_id(1)),
+        ("cancel", "vaughan", "elsewhere", job_id(1), "--broker", NOWHERE),
+        ("cancel", "--broker", NOWHERE),
+        ("watch", job_id(1), "no-id", "--broker", NOWHERE),
+        ("watch", job_id(1), "--user", "ada", "--broker", NOWHERE),
     ],
 )
 def test_what_makes_no_sense_is_a_wrong_command_line(words: tuple[str, ...]) -> None:

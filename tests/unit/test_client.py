@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from unit.house import House, job_id, message
 
 from bridge.client import Submitter, broker_at
-from bridge.client.follow import of_job, status_events
+from bridge.client.follow import of_jobs, status_events
 from bridge.client.quiet import log_to_the_application
 from bridge.core.errors import ConfigurationError, UnavailableError
 from bridge.core.job import SlurmId
@@ -108,7 +108,7 @@ def test_a_message_that_is_no_status_event_is_logged_and_left_out(house: House) 
 def test_only_the_events_of_the_job_are_followed(house: House) -> None:
     house.queued_job(1)
     house.queued_job(2)
-    found = list(of_job(status_events(events(house)), job_id(2)))
+    found = list(of_jobs(status_events(events(house)), [job_id(2)]))
     assert {it.data.job_id for it in found} == {job_id(2)}
     assert told(iter(found)) == ["accepted", "queued"]
 
@@ -120,13 +120,27 @@ def test_a_job_is_followed_up_to_its_end_and_no_further(house: House) -> None:
     house.watch.look()
     house.queued_job(2)
     stream = status_events(events(house))
-    assert told(of_job(stream, job_id(1))) == ["accepted", "queued", "started", "finished"]
+    assert told(of_jobs(stream, [job_id(1)])) == ["accepted", "queued", "started", "finished"]
     assert [it.data.job_id for it in stream] == [job_id(2)] * 2
+
+
+def test_several_jobs_are_followed_until_the_last_of_them_is_over(house: House) -> None:
+    first, second = house.queued_job(1), house.queued_job(2)
+    house.queued_job(3)
+    for slurm_id in (second, first):
+        house.cluster.cancel(slurm_id)
+        house.watch.look()
+    house.queued_job(4)
+    stream = status_events(events(house))
+    found = list(of_jobs(stream, [job_id(1), job_id(2)]))
+    assert {it.data.job_id for it in found} == {job_id(1), job_id(2)}
+    assert told(iter(found)).count("cancelled") == 2
+    assert {it.data.job_id for it in stream} == {job_id(4)}
 
 
 def test_a_rejected_message_ends_what_follows_its_id(house: House) -> None:
     house.receive(message(1, image="/elsewhere.sif"), message(1))
-    assert told(of_job(status_events(events(house)), job_id(1))) == ["rejected"]
+    assert told(of_jobs(status_events(events(house)), [job_id(1)])) == ["rejected"]
 
 
 def test_the_rejection_of_another_message_with_the_same_id_does_not_end_the_job(
@@ -136,7 +150,7 @@ def test_the_rejection_of_another_message_with_the_same_id_does_not_end_the_job(
     house.receive(message(name="another job under the same id"))
     house.cluster.cancel(SlurmId("1"))
     house.watch.look()
-    found = told(of_job(status_events(events(house)), job_id(1)))
+    found = told(of_jobs(status_events(events(house)), [job_id(1)]))
     assert found == ["accepted", "queued", "rejected", "cancelled"]
 
 

@@ -1,17 +1,24 @@
 """What a queue's messages mean: our own job messages, and those of MLExchange front ends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from bridge.core.errors import InvalidRequestError, Problem
-from bridge.core.job import ReplyTo
+from bridge.core.job import JobSpec, ReplyTo
+from bridge.core.partly_read import PartlyRead, PartlyReadError, known_problems
 from bridge.core.policy import may_reply
 from bridge.core.site import Site
 from bridge.ports import Delivery
 from bridge.wire.event import Message
 from bridge.wire.job_fields import short_string
 from bridge.wire.json_text import read_json
-from bridge.wire.mlexchange import Origin, Setting, Translated, translate
+from bridge.wire.mlexchange import (
+    Origin,
+    PartlyTranslatedError,
+    Setting,
+    Translated,
+    translate,
+)
 from bridge.wire.reply import encode_refusal
 from bridge.wire.request import fingerprint, read_job
 from bridge.wire.understood import Understood
@@ -58,16 +65,27 @@ class MlexchangeMessages:
         data = read_json(delivery.body)
         if _is_ours(data):
             return self._own.read(delivery)
-        translated = translate(data, _origin(delivery), self._setting)
-        found: list[Understood] = []
         problems: list[Problem] = []
+        try:
+            translated = translate(data, _origin(delivery), self._setting)
+            only_id = _only_id(translated)
+        except PartlyTranslatedError as error:
+            # How many jobs it was to be is not known, and so none of their ids.
+            translated, only_id = error.jobs, None
+            problems += error.problems
+        found: list[Understood] = []
+        rest: list[PartlyRead] = []
         for job in translated:
             try:
                 found.append(self._understood(job, fingerprint(delivery.body)))
             except InvalidRequestError as error:
-                problems += map(job.problem_there, error.problems)
+                known = known_problems(error.problems, job.unread)
+                problems += map(job.problem_there, known)
+                rest += _rest_of(error, job)
+            else:
+                rest.append(_part_of(found[-1].spec, job))
         if problems:
-            raise InvalidRequestError(*dict.fromkeys(problems), job_id=_only_id(translated))
+            raise PartlyReadError(*dict.fromkeys(problems), rest=tuple(rest), job_id=only_id)
         return tuple(found)
 
     def refusal(self, delivery: Delivery, problems: Sequence[Problem]) -> Message | None:
@@ -98,6 +116,16 @@ class MlexchangeMessages:
             notes=job.notes,
             problem_there=job.problem_there,
         )
+
+
+def _rest_of(error: InvalidRequestError, job: Translated) -> Iterator[PartlyRead]:
+    if isinstance(error, PartlyReadError):
+        for it in error.rest:
+            yield _part_of(it.spec, job, it.unread)
+
+
+def _part_of(spec: JobSpec, job: Translated, unread: frozenset[str] = frozenset()) -> PartlyRead:
+    return PartlyRead(spec=spec, unread=unread | job.unread, problem_there=job.problem_there)
 
 
 def _is_ours(data: object) -> bool:

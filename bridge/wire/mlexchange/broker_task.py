@@ -1,12 +1,11 @@
 """The shape of 2021: one job, straight over RabbitMQ."""
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from bridge.core.job import ShellLine
 from bridge.wire.mlexchange.draft import (
     Draft,
+    Drafts,
     Setting,
     TheirModel,
     command_field,
@@ -26,7 +25,7 @@ class BrokerTask(TheirModel):
     kw_args: str = ""
 
 
-def drafts_of_task(message: BrokerTask, setting: Setting) -> Sequence[Draft]:
+def drafts_of_task(message: BrokerTask, setting: Setting) -> Drafts:
     """The job in the message."""
     # As it was put together then, for the shell in the container.
     line = f"{message.docker_cmd} {message.kw_args}".rstrip(" ")
@@ -45,4 +44,4 @@ def drafts_of_task(message: BrokerTask, setting: Setting) -> Sequence[Draft]:
         "resources.gpus": "gpu",
         "labels.job_type": "job_type",
     }
-    return [Draft(fields=fields, job_type=message.job_type, places=places)]
+    return Drafts(jobs=[Draft(fields=fields, job_type=message.job_type, places=places)])

@@ -1,7 +1,7 @@
 """The shape of 2022 to 2024, of the compute API: a list of jobs, and which wait for which."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from bridge.wire.json_text import read_json
 from bridge.wire.mlexchange.draft import (
     Bits,
     Draft,
+    Drafts,
     Nodes,
     Number,
     Setting,
@@ -92,10 +93,10 @@ class ComputeJobs(Wishes):
     job_list: list[ListedJob] = Field(min_length=1, max_length=100)
 
 
-def drafts_of_jobs(message: ComputeJobs, setting: Setting) -> Sequence[Draft]:
-    """The jobs in the message. Raises InvalidRequestError."""
+def drafts_of_jobs(message: ComputeJobs, setting: Setting) -> Drafts:
+    """The jobs in the message. Raises InvalidRequestError where they are meant for another site."""
     hosts = tuple(_of_hosts(message, setting))
-    waits_for = _waits_for(message)
+    waits_for, problems = _waits_for(message)
     wishes = _wishes(message)
     resources, notes = _resources(message.requirements, wishes)
     found = []
@@ -123,7 +124,7 @@ def drafts_of_jobs(message: ComputeJobs, setting: Setting) -> Sequence[Draft]:
                 places=_places(index, setting),
             )
         )
-    return found
+    return Drafts(jobs=found, problems=problems)
 
 
 def _of_hosts(message: ComputeJobs, setting: Setting) -> Iterator[str]:
@@ -139,20 +140,21 @@ def _of_hosts(message: ComputeJobs, setting: Setting) -> Iterator[str]:
     yield f"host_list: the jobs run at {setting.site}, whatever {shown} is"
 
 
-def _waits_for(message: ComputeJobs) -> Mapping[int, tuple[int, ...]]:
+def _waits_for(message: ComputeJobs) -> tuple[Mapping[int, tuple[int, ...]], list[Problem]]:
     count = len(message.job_list)
     found: dict[int, tuple[int, ...]] = {}
+    problems = []
     for key, others in message.dependencies.items():
         where = f"dependencies.{key}"
-        if not re.fullmatch("[0-9]{1,4}", key, re.ASCII) or not 0 <= int(key) < count:
-            raise InvalidRequestError(_no_job(where, count))
-        if not all(0 <= it < count for it in others):
-            raise InvalidRequestError(_no_job(where, count))
+        is_place = re.fullmatch("[0-9]{1,4}", key, re.ASCII) and int(key) < count
+        if not is_place or not all(0 <= it < count for it in others):
+            problems.append(_no_job(where, count))
+            continue
         found[int(key)] = tuple(dict.fromkeys((*found.get(int(key), ()), *others)))
     if circle := in_a_circle(found):
         what = f"the jobs {', '.join(map(str, sorted(circle)))} wait for each other"
-        raise InvalidRequestError(Problem(where="dependencies", what=what))
-    return found
+        problems.append(Problem(where="dependencies", what=what))
+    return found, problems
 
 
 def _no_job(where: str, count: int) -> Problem:

@@ -1,14 +1,15 @@
 """A job in the fields of our own message, before it has an id."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bridge.core.errors import Problem
 from bridge.core.job import Command, JobKind, Mount, Resources, ShellLine
 from bridge.core.mlexchange import PARAMETERS_FILE, MlexchangeRules
 from bridge.core.quantity import write_walltime
@@ -102,7 +103,7 @@ class Setting:
 class Draft:
     """A job in the fields of our own message, before it has an id."""
 
-    fields: Mapping[str, object]
+    fields: Mapping[str, Any]
     job_type: str
     """Their own word for the kind, which the answer repeats."""
     waits_for: tuple[int, ...] = ()
@@ -111,6 +112,17 @@ class Draft:
     """What the message asks for and does not get, in words."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Where in their message stands what a field of ours says."""
+    unread: frozenset[str] = frozenset()
+    """The fields of ours that come from what is at fault in their message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafts:
+    """The jobs in a message of theirs, as far as there are any."""
+
+    jobs: Sequence[Draft]
+    problems: Sequence[Problem] = ()
+    """Why there are no more of them, or these are not as they were meant."""
 
 
 def plain_name(*words: str) -> str:

@@ -1,7 +1,7 @@
 """The shape of 2024 and 2025, of workflows: steps, each after the one before."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ from bridge.core.quantity import write_walltime
 from bridge.core.wanted import echo
 from bridge.wire.mlexchange.draft import (
     Draft,
+    Drafts,
     Nodes,
     Setting,
     TextOrNumber,
@@ -85,20 +86,34 @@ class _Program:
     resources: Resources = field(default_factory=Resources)
 
 
-def drafts_of_steps(message: FlowSteps, setting: Setting) -> Sequence[Draft]:
-    """The jobs in the message, each after the one before. Raises InvalidRequestError."""
+def drafts_of_steps(message: FlowSteps, setting: Setting) -> Drafts:
+    """The jobs in the message, each after the one before."""
     steps = enumerate(message.params_list)
-    return [_draft(step, index, f"params_list.{index}", setting) for index, step in steps]
+    found = [_drafts(step, index, f"params_list.{index}", setting) for index, step in steps]
+    return Drafts(
+        jobs=[job for it in found for job in it.jobs],
+        problems=[problem for it in found for problem in it.problems],
+    )
 
 
-def draft_of_step(step: Step, setting: Setting) -> Sequence[Draft]:
-    """The job of a step that came alone. Raises InvalidRequestError."""
-    return [_draft(step, 0, "", setting)]
+def draft_of_step(step: Step, setting: Setting) -> Drafts:
+    """The job of a step that came alone."""
+    return _drafts(step, 0, "", setting)
+
+
+def _drafts(step: Step, index: int, place: str, setting: Setting) -> Drafts:
+    """The step's job, without the volumes that are none; nothing where it has no program."""
+    problems = list(_volume_problems(step, place, setting))
+    try:
+        job = _draft(step, index, place, setting)
+    except InvalidRequestError as error:
+        return Drafts(jobs=[], problems=[*error.problems, *problems])
+    return Drafts(jobs=[job], problems=problems)
 
 
 def _draft(step: Step, index: int, place: str, setting: Setting) -> Draft:
     program = _program(step, place, setting)
-    volumes = tuple(_volumes(step, place, setting))
+    volumes = tuple(_volumes(step, setting))
     parameters, parameters_notes = parameters_fields(step.params, setting)
     resources, resources_notes = _resources(step, setting)
     job_type = step.task_name or ""
@@ -109,19 +124,20 @@ def _draft(step: Step, index: int, place: str, setting: Setting) -> Draft:
         "command": command_field(program.command, setting, program.start_in),
         "env": dict(program.environment) | step.env_vars,
         "secrets": dict(program.secrets),
-        "mounts": mounts_field((*program.mounts, *(it for it, _ in volumes)), setting),
+        "mounts": mounts_field((*program.mounts, *(it for _, it, _ in volumes)), setting),
         "resources": resources_field(program.resources) | resources,
         "labels": {"job_type": job_type} if job_type else {},
         **parameters,
     }
-    notes = (*_network(step), *(it for _, note in volumes for it in note), *resources_notes)
+    notes = (*_network(step), *(it for _, _, note in volumes for it in note), *resources_notes)
     before = len(setting.rules.mounts) + len(program.mounts)
+    sources = {f"mounts.{before + it}": f"volumes.{volume[0]}" for it, volume in enumerate(volumes)}
     return Draft(
         fields=fields,
         job_type=job_type,
         waits_for=(index - 1,) if index else (),
         notes=(*notes, *parameters_notes),
-        places=_places(place, step, before),
+        places=_places(place, step, sources),
     )
 
 
@@ -184,14 +200,19 @@ def _in(place: str, field: str) -> str:
     return f"{place}.{field}" if place else field
 
 
-def _volumes(step: Step, place: str, setting: Setting) -> Iterator[tuple[Mount, tuple[str, ...]]]:
+def _volumes(step: Step, setting: Setting) -> Iterator[tuple[int, Mount, tuple[str, ...]]]:
+    """Those that are some, with their places in the list and notes."""
     for index, text in enumerate(step.volumes):
         mount, notes = split_volume(text, setting)
-        where = f"volumes.{index}"
-        if mount is None:
+        if mount is not None:
+            yield index, mount, tuple(f"volumes.{index}: {it}" for it in notes)
+
+
+def _volume_problems(step: Step, place: str, setting: Setting) -> Iterator[Problem]:
+    for index, text in enumerate(step.volumes):
+        if split_volume(text, setting)[0] is None:
             what = f"an absolute path, a colon and another one are wanted (found {echo(text)})"
-            raise InvalidRequestError(Problem(where=_in(place, where), what=what))
-        yield mount, tuple(f"{where}: {it}" for it in notes)
+            yield Problem(where=_in(place, f"volumes.{index}"), what=what)
 
 
 def _network(step: Step) -> Iterator[str]:
@@ -217,7 +238,7 @@ def _resources(step: Step, setting: Setting) -> tuple[dict[str, object], tuple[s
     return found, tuple(notes)
 
 
-def _places(place: str, step: Step, mounts_before: int) -> dict[str, str]:
+def _places(place: str, step: Step, sources: Mapping[str, str]) -> dict[str, str]:
     places = {
         "name": "job_name",
         "image": "image_name" if step.conda_env_name is None else "conda_env_name",
@@ -229,7 +250,6 @@ def _places(place: str, step: Step, mounts_before: int) -> dict[str, str]:
         "resources.nodes": "num_nodes",
         "resources.tasks": "num_nodes",
         "labels.job_type": "task_name",
+        **sources,
     }
-    for index in range(len(step.volumes)):
-        places[f"mounts.{mounts_before + index}"] = f"volumes.{index}"
     return {ours: _in(place, theirs) for ours, theirs in places.items()}

@@ -2,19 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
-
-from pydantic import ValidationError
 
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.mlexchange import last_of
+from bridge.core.partly_read import known_problems
 from bridge.wire.mlexchange.broker_task import BrokerTask, drafts_of_task
 from bridge.wire.mlexchange.compute_jobs import ComputeJobs, drafts_of_jobs
-from bridge.wire.mlexchange.draft import Draft, Setting, TheirModel
+from bridge.wire.mlexchange.draft import Draft, Drafts, Setting, TheirModel
 from bridge.wire.mlexchange.flow_steps import FlowSteps, Step, draft_of_step, drafts_of_steps
 from bridge.wire.problems import problems_of
+from bridge.wire.readable import StandIns, readable
 
 _NAMESPACE = UUID("5e1d0c3f-4b7a-5f52-9a5e-7d0a1c6b2e84")
 _LABEL = "mlexchange"
@@ -39,6 +39,8 @@ class Translated:
     """What was asked for and cannot be had, in words."""
     places: Mapping[str, str]
     """Where in their message stands what a field of ours says."""
+    unread: frozenset[str] = frozenset()
+    """The fields of ours that come from what is at fault in their message."""
 
     def problem_there(self, problem: Problem) -> Problem:
         """The problem with a field of ours, at its place in their message."""
@@ -49,10 +51,18 @@ class Translated:
         return problem
 
 
+class PartlyTranslatedError(InvalidRequestError):
+    """There are mistakes in their message, and jobs that it speaks of all the same."""
+
+    def __init__(self, *problems: Problem, jobs: tuple[Translated, ...]) -> None:
+        self.jobs = jobs
+        super().__init__(*problems)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shape:
     model: type[TheirModel]
-    drafts: Callable[..., Sequence[Draft]]
+    drafts: Callable[..., Drafts]
 
 
 _SHAPES: Mapping[str, _Shape] = {
@@ -62,6 +72,25 @@ _SHAPES: Mapping[str, _Shape] = {
     "model_name": _Shape(model=Step, drafts=draft_of_step),
 }
 """By the field that tells the shape."""
+_PROGRAM: Mapping[str, object] = {
+    "image_name": "unread",
+    "command": "true",
+    "conda_env_name": "unread",
+    "python_file_name": "unread",
+}
+_STAND_INS: StandIns = {
+    ("docker_uri",): "unread",
+    ("docker_cmd",): "true",
+    ("job_list", 0, "job_kwargs", "uri"): "unread",
+    ("job_list", 0, "job_kwargs", "cmd"): "true",
+    **{(name,): it for name, it in _PROGRAM.items()},
+    **{("params_list", 0, name): it for name, it in _PROGRAM.items()},
+}
+_JUDGED_BY: Mapping[str, tuple[str, ...]] = {
+    "num_nodes": ("num_processors", "num_gpus"),
+    "image_tag": ("image_name",),
+}
+"""What stands beside a field and means nothing without it."""
 
 
 def is_mlexchange(data: object) -> bool:
@@ -72,7 +101,8 @@ def is_mlexchange(data: object) -> bool:
 def translate(data: object, origin: Origin, setting: Setting) -> tuple[Translated, ...]:
     """The jobs in one of their messages, in its order.
 
-    Raises InvalidRequestError with every reason at once.
+    Raises InvalidRequestError with every reason at once; PartlyTranslatedError where there are jobs
+    in it all the same.
     """
     shape = _shape_of(data)
     if shape is None:
@@ -82,12 +112,53 @@ def translate(data: object, origin: Origin, setting: Setting) -> tuple[Translate
             "and none of our own, which has a version"
         )
         raise InvalidRequestError(Problem(where="", what=what))
+    read = readable(shape.model, data, _STAND_INS)
+    mistakes = () if read.error is None else problems_of(read.error)
+    if read.model is None:
+        raise InvalidRequestError(*mistakes)
+    unread = frozenset(_judged_with(read.unread))
     try:
-        message = shape.model.model_validate(data)
-    except ValidationError as error:
-        raise InvalidRequestError(*problems_of(error)) from None
-    drafts = shape.drafts(message, setting)
-    return tuple(_with_ids(drafts, data, origin))
+        drafts = shape.drafts(read.model, setting)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(*mistakes, *known_problems(error.problems, unread)) from None
+    problems = (*mistakes, *(it for it in drafts.problems if not _is_made_up(it, unread)))
+    if not problems:
+        return tuple(_with_ids(drafts.jobs, data, origin))
+    # Some may be missing: which waits for which is not known.
+    alone = [_read_alone(it, unread) for it in drafts.jobs]
+    jobs = tuple(_with_ids(alone, data, origin))
+    raise PartlyTranslatedError(*problems, jobs=jobs)
+
+
+def _judged_with(unread: Iterable[str]) -> Iterator[str]:
+    """These fields, and those beside them that mean nothing without them."""
+    for it in unread:
+        yield it
+        section, dot, name = it.rpartition(".")
+        for other in _JUDGED_BY.get(name, ()):
+            yield f"{section}{dot}{other}"
+
+
+def _is_made_up(problem: Problem, unread: Iterable[str]) -> bool:
+    """Whether it may come from what was left out: any field of a step may tell what it runs."""
+    parts = problem.where.split(".")
+    if parts[0] == "dependencies" or "volumes" in parts:
+        return False
+    step = ".".join([*parts[:2], ""]) if parts[0] == "params_list" else ""
+    return any(it.startswith(step) for it in unread)
+
+
+def _read_alone(draft: Draft, unread: frozenset[str]) -> Draft:
+    """The draft, without what waits for others and what was not read."""
+    ours = [it for it, theirs in draft.places.items() if not _is_read(theirs, unread)]
+    asked = draft.fields["resources"]
+    read = {it: value for it, value in asked.items() if f"resources.{it}" not in ours}
+    fields = {**draft.fields, "resources": read}
+    return replace(draft, fields=fields, waits_for=(), unread=frozenset(ours))
+
+
+def _is_read(field: str, unread: Iterable[str]) -> bool:
+    return not any(field == it or field.startswith(f"{it}.") for it in unread)
 
 
 def _shape_of(data: object) -> _Shape | None:
@@ -117,6 +188,7 @@ def _with_ids(drafts: Sequence[Draft], data: object, origin: Origin) -> Iterator
             body=json.dumps(fields).encode(),
             notes=draft.notes,
             places=draft.places,
+            unread=draft.unread,
         )
 
 

@@ -2,9 +2,15 @@
 
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.core.errors import InvalidRequestError, Problem
+
+if TYPE_CHECKING:
+    from bridge.core.job import JobSpec
+    from bridge.core.site import Site
 
 
 def read_file(path: Path) -> bytes:
@@ -22,3 +28,19 @@ def id_to_follow(job_id: str) -> str:
     except ValueError as error:
         what = "a UUID is wanted: events of a job without one cannot be followed"
         raise InvalidRequestError(Problem(where="job_id", what=what)) from error
+
+
+def every_reason(error: InvalidRequestError, site: "Site") -> InvalidRequestError:
+    """The error, which also tells what the site has against the rest of the job."""
+    from bridge.core.partly_read import every_problem
+
+    return InvalidRequestError(*every_problem(error, lambda it: objections(it, site)))
+
+
+def objections(spec: "JobSpec", site: "Site") -> Iterator[Problem]:
+    """Everything for which the site would reject the job."""
+    from bridge.core.policy import admission_problems
+    from bridge.script import refusals
+
+    yield from admission_problems(spec, site)
+    yield from refusals(spec, site)

@@ -4,12 +4,16 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bridge.core.errors import ConfigurationError
 from bridge.core.job import JobKind
 from bridge.core.settings import DEFAULT_NAMESPACE, BrokerSettings
+
+if TYPE_CHECKING:
+    from bridge.core.settings import SiteSettings
 
 BROKER_VARIABLE = "HPC_BRIDGE_BROKER_URL"
 NAMESPACE_VARIABLE = "HPC_BRIDGE_NAMESPACE"
@@ -70,10 +74,9 @@ def broker_and_site(site: str | None, broker_url: str | None) -> tuple[BrokerSet
     Raises ConfigurationError and click.UsageError.
     """
     from bridge.client import broker_at
-    from bridge.sites import load_site
 
-    if site is not None and (site.endswith((".yaml", ".yml")) or os.sep in site):
-        settings = load_site(Path(site), os.environ)
+    settings = None if site is None else described_site(site)
+    if settings is not None:
         return settings.broker, settings.site.name
     if broker_url is None:
         raise click.UsageError(
@@ -84,3 +87,11 @@ def broker_and_site(site: str | None, broker_url: str | None) -> tuple[BrokerSet
         return broker_at(broker_url, namespace=namespace), site
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
+
+
+def described_site(site: str) -> "SiteSettings | None":
+    """What a site's YAML describes; None where this is a site's name. Raises ConfigurationError."""
+    from bridge.sites import load_site
+
+    is_file = site.endswith((".yaml", ".yml")) or os.sep in site
+    return load_site(Path(site), os.environ) if is_file else None

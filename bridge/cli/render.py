@@ -13,13 +13,9 @@ from bridge.cli import exits
 @click.argument("job_file", metavar="JOB.json", type=click.Path(path_type=Path))
 def render(site_file: Path, job_file: Path) -> None:
     """Print the batch script that a job would get at a site; submit nothing."""
-    from bridge.cli.documents import read_file
+    from bridge.cli.documents import every_reason, objections, read_file
     from bridge.client.completion import complete
-    from bridge.core.errors import InvalidRequestError, Problem
-    from bridge.core.job import JobSpec
-    from bridge.core.partly_read import every_problem
-    from bridge.core.policy import admission_problems
-    from bridge.script import refusals
+    from bridge.core.errors import InvalidRequestError
     from bridge.script import render as render_script
     from bridge.sites import load_site
     from bridge.wire.request import read_job
@@ -27,15 +23,10 @@ def render(site_file: Path, job_file: Path) -> None:
     with exits.user_errors():
         settings = load_site(site_file, os.environ)
         body, _ = complete(read_file(job_file))
-        site = settings.site
-
-        def objections(spec: JobSpec) -> tuple[Problem, ...]:
-            return (*admission_problems(spec, site), *refusals(spec, site))
-
         try:
-            spec = read_job(body, site=site.name)
+            spec = read_job(body, site=settings.site.name)
         except InvalidRequestError as error:
-            raise InvalidRequestError(*every_problem(error, objections)) from None
-        if problems := dict.fromkeys(objections(spec)):
+            raise every_reason(error, settings.site) from None
+        if problems := dict.fromkeys(objections(spec, settings.site)):
             raise InvalidRequestError(*problems)
         click.echo(render_script(spec, settings, 1), nl=False)

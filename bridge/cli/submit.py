@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bridge.cli import exits
-from bridge.cli.options import broker_and_site, broker_option, patience_option
+from bridge.cli.options import broker_and_site, broker_option, described_site, patience_option
 
 
 @click.command(epilog=exits.TABLE)
@@ -37,11 +37,12 @@ def submit(
     one. Prints the job's id as soon as the broker has the job safely; with --watch and --json, its
     events on standard output and its id on standard error.
     """
-    from bridge.cli.documents import id_to_follow, read_file
+    from bridge.cli.documents import every_reason, id_to_follow, read_file
     from bridge.cli.logs import configure_logging
     from bridge.cli.watch import show_until_over
     from bridge.client import Follower, Submitter
     from bridge.client.completion import checked, complete
+    from bridge.core.errors import InvalidRequestError
 
     configure_logging(as_json=False, level="warning")
     with exits.user_errors():
@@ -49,7 +50,11 @@ def submit(
         name = name or site
         body, job_id = complete(read_file(job_file))
         if not unchecked:
-            job_id = checked(body, name)
+            try:
+                job_id = checked(body, name)
+            except InvalidRequestError as error:
+                settings = described_site(site)
+                raise every_reason(error, settings.site) if settings else error from None
         elif follow:
             job_id = id_to_follow(job_id)
         with Submitter(broker, patience=patience) as submitter:

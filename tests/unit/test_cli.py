@@ -307,6 +307,26 @@ def test_submit_checks_the_job_before_it_asks_the_broker(folder: Path) -> None:
     assert "gpu: unknown field" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["submit", "render"])
+def test_a_job_with_a_mistake_is_told_the_rules_of_the_site_that_it_breaks_as_well(
+    command: str, folder: Path
+) -> None:
+    wrong = job_file(folder, gpu=1, image="/elsewhere/x.sif", priority=5)
+    result = hpc_bridge(command, folder / "site.yaml", wrong)
+    assert result.exit_code == 3
+    found = [it.removeprefix("Error: ").partition(":")[0] for it in result.stderr.splitlines()]
+    assert found == ["gpu", "image", "priority"]
+
+
+def test_a_job_for_a_site_that_is_only_named_is_told_its_mistakes(folder: Path) -> None:
+    wrong = job_file(folder, gpu=1, priority=5)
+    url = "amqp://ada:s3cret@127.0.0.1:1/"
+    result = hpc_bridge("submit", "here", wrong, HPC_BRIDGE_BROKER_URL=url)
+    assert result.exit_code == 3
+    assert "gpu: unknown field" in result.stderr
+    assert "priority" not in result.stderr
+
+
 def test_a_job_without_a_readable_id_cannot_be_followed(folder: Path) -> None:
     wrong = job_file(folder, job_id="mine")
     result = hpc_bridge("submit", folder / "site.yaml", wrong, "--unchecked", "--watch")

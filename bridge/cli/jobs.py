@@ -9,6 +9,7 @@ import click
 
 from bridge.cli import exits
 from bridge.cli.options import (
+    DAYS,
     broker_and_site,
     broker_option,
     kind_option,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     envvar="HPC_BRIDGE_BOARD",
     help="A board's file or SQLAlchemy URL; without, the broker's history is read.",
 )
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Of the last days only.")
+@click.option("--days", metavar="DAYS", type=DAYS, help="Of the last days only.")
 @click.option(
     "--state",
     "states",

@@ -37,6 +37,9 @@ patience_option = click.option(
     help="How long to wait for the broker.",
 )
 
+DAYS = click.FloatRange(min=0, min_open=True, max=3650)
+"""Of the past; AMQP 0-9-1 has no time before 1970 (4.2.5.4, Timestamps)."""
+
 user_option = click.option(
     "--user", "users", metavar="USER", multiple=True, help="Only this user's jobs; likewise."
 )

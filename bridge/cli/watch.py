@@ -11,6 +11,7 @@ import click
 
 from bridge.cli import exits
 from bridge.cli.options import (
+    DAYS,
     broker_and_site,
     broker_option,
     kind_option,
@@ -46,7 +47,8 @@ def _time(_context: click.Context, _option: click.Parameter, value: float | None
 @text_option
 @click.option(
     "--days",
-    type=click.FloatRange(min=0, min_open=True),
+    metavar="DAYS",
+    type=DAYS,
     help="Begin with what the broker has kept of the last days.",
 )
 @click.option(

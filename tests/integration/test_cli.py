@@ -166,7 +166,7 @@ def test_watch_of_several_jobs_ends_with_the_last_and_exits_with_the_worst(
     site_bridge: SiteBridge,
 ) -> None:
     good, bad = site_bridge.job("true"), site_bridge.job("false")
-    with watching(site_bridge, good["job_id"], bad["job_id"], "--json") as process:
+    with watching(site_bridge, good["job_id"], bad["job_id"], "--all", "--json") as process:
         for job in (bad, good):
             site_bridge.submit(job)
         told, _ = process.communicate(timeout=PATIENCE.total_seconds())
@@ -195,7 +195,9 @@ def test_watch_of_what_fits_knows_jobs_that_came_before_it(site_bridge: SiteBrid
 def test_watch_of_jobs_that_are_over_begins_in_the_past_and_ends_with_a_table_on_a_terminal(
     site_bridge: SiteBridge,
 ) -> None:
-    jobs = [site_bridge.run("true", name=f"job-{number}") for number in range(2)]
+    jobs = [site_bridge.submit(site_bridge.job("true")) for _ in range(2)]
+    for it in jobs:
+        site_bridge.wait_for(it, {"finished"})
     words = ("watch", *jobs, "--days", "1")
     done = hpc_bridge(site_bridge, *words, "--json", **broker_variable(site_bridge))
     assert done.returncode == 0
@@ -204,6 +206,9 @@ def test_watch_of_jobs_that_are_over_begins_in_the_past_and_ends_with_a_table_on
     assert heading.split() == ["JOB", "STATE", "SITE", "NAME", "USER"]
     assert {tuple(it.split()[:2]) for it in rows} == {(it, "complete") for it in jobs}
     assert counts == "2 complete"
+    # One of which nobody has heard has not finished.
+    words = ("watch", jobs[0], str(uuid.uuid4()), "--quiet", "1", "--days", "1")
+    assert hpc_bridge(site_bridge, *words, **broker_variable(site_bridge)).returncode == 1
 
 
 def screen(site: SiteBridge, *words: str) -> str:

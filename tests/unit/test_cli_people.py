@@ -100,6 +100,8 @@ def test_without_a_broker_the_exit_code_is_4(words: tuple[str, ...]) -> None:
         ("logs", "vaughan", job_id(1), "-f", "--stream", "progress", "--broker", NOWHERE),
         ("jobs",),
         ("jobs", "--label", "no-value", "--broker", NOWHERE),
+        ("jobs", "--days", "1e9", "--broker", NOWHERE),
+        ("watch", "--days", "1e9", "--broker", NOWHERE),
         ("logs", "vaughan", "no-id", "--broker", NOWHERE),
         ("logs", job_id(1)),
         ("cancel", "vaughan", "elsewhere", job_id(1), "--broker", NOWHERE),

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from postgresql_databases import SERVER
 from rabbitmq_management import Management
 from site_bridge import Configuration, OpenBridge, SiteBridge
 from testbed import CHECKOUT, MARK, Testbed
@@ -73,7 +74,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     places = (CHECKOUT / "tests" / name for name in NEED_THE_TESTBED)
     if any(item.path.is_relative_to(place) for place in places):
         item.add_marker("testbed")
-    if "testbed" in getattr(item, "fixturenames", ()):
+    if "testbed" in getattr(item, "fixturenames", ()) or item.get_closest_marker("postgresql"):
         item.add_marker("testbed")
 
 
@@ -89,16 +90,25 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if answer := os.environ.get("BRIDGE_TEST_NEEDS_FILE"):
         needs = [
             word
-            for word in ("testbed", "browser")
+            for word in ("testbed", "browser", "postgresql")
             if any(item.get_closest_marker(word) for item in session.items)
         ]
         Path(answer).write_text(" ".join(needs), encoding="utf-8")
 
 
+def _what_is_missing(item: pytest.Item) -> str | None:
+    """What a test needs and there is not."""
+    if item.get_closest_marker("testbed") and MARK not in os.environ:
+        return "no testbed"
+    if item.get_closest_marker("postgresql") and SERVER not in os.environ:
+        return "a testbed without PostgreSQL (scripts/testbed up --postgresql)"
+    return None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if MARK in os.environ or not item.get_closest_marker("testbed"):
+    if (missing := _what_is_missing(item)) is None:
         return
-    reason = 'no testbed: run through scripts/test, or `eval "$(scripts/testbed env)"` first'
+    reason = f'{missing}: run through scripts/test, or `eval "$(scripts/testbed env)"` first'
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="remove the state folder as well")
     add("status", "one line a part; exit code 0 only when all of them run")
     add("env", "print what to export to use this testbed")
+    add("folder", "print the state folder, whether or not the testbed is there")
     add("start", "start one part and wait until it answers").add_argument("part")
     add("stop", "stop one part in an orderly way").add_argument("part")
     kill = add("kill", "end one part with SIGKILL")
@@ -77,6 +78,12 @@ def _add_up_options(up: argparse.ArgumentParser) -> None:
     )
     up.add_argument(
         "--nodes", type=_integer(2, MOST_NODES), metavar="N", help="how many compute nodes (2)"
+    )
+    up.add_argument(
+        "--postgresql",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="with a PostgreSQL for the board (the default is without)",
     )
 
 

@@ -49,7 +49,7 @@ def _up(root: Path, asked: argparse.Namespace) -> int:
         recorded = layouts.load(root)
         given = {
             name: value
-            for name in ("accounting", "rate_limit", "min_job_age", "nodes")
+            for name in ("accounting", "rate_limit", "min_job_age", "nodes", "postgresql")
             if (value := getattr(asked, name)) is not None
         }
         options = replace(recorded.options if recorded else Options(), **given)
@@ -108,6 +108,11 @@ def _env(root: Path, _asked: argparse.Namespace) -> int:
     return 0
 
 
+def _folder(root: Path, _asked: argparse.Namespace) -> int:
+    print(root)
+    return 0
+
+
 def _start(root: Path, asked: argparse.Namespace) -> int:
     with testbed_locked(root):
         part = Site(_existing(root)).part(asked.part)
@@ -156,6 +161,7 @@ _VERBS: dict[str, Callable[[Path, argparse.Namespace], int]] = {
     "down": _down,
     "status": _status,
     "env": _env,
+    "folder": _folder,
     "start": _start,
     "stop": _stop,
     "kill": _kill,

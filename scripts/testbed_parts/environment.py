@@ -7,7 +7,7 @@ from .sshd import Sshd
 def exports(layout: Layout) -> dict[str, str]:
     """What a program needs to know to use this testbed."""
     sshd = Sshd(layout)
-    return {
+    names = {
         "BRIDGE_TESTBED_DIR": str(layout.root),
         "SLURM_CONF": str(layout.slurm_conf),
         "BRIDGE_TESTBED_SLURM_CONF": str(layout.slurm_conf),
@@ -30,3 +30,6 @@ def exports(layout: Layout) -> dict[str, str]:
         "BRIDGE_TESTBED_SSH_KEY": str(sshd.client_key),
         "BRIDGE_TESTBED_SSH_KNOWN_HOSTS": str(sshd.known_hosts),
     }
+    if layout.options.postgresql:
+        names["BRIDGE_TESTBED_POSTGRESQL_URL"] = layout.postgresql_url()
+    return names

@@ -16,6 +16,7 @@ BOB = "hbb-bob"
 AMQP_USER = "bridge"
 AMQP_VHOST = "bridge"
 MANAGEMENT_USER = "admin"
+POSTGRESQL_USER = "bridge"
 CACHE = Path("/var/cache/hpc-bridge-testbed")
 MOST_NODES = 16
 
@@ -35,6 +36,7 @@ class Options:
     rate_limit: bool = False
     min_job_age: int = 300
     nodes: int = 2
+    postgresql: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,12 @@ class Layout:
         password = self.secret("amqp-password").read_text().strip()
         return f"amqp://{AMQP_USER}:{password}@127.0.0.1:{self.ports['amqp']}/{AMQP_VHOST}"
 
+    def postgresql_url(self) -> str:
+        """The database server's address as SQLAlchemy reads it, password included."""
+        password = self.secret("postgresql-password").read_text().strip()
+        server = f"{POSTGRESQL_USER}:{password}@127.0.0.1:{self.ports['postgresql']}"
+        return f"postgresql+psycopg://{server}/postgres"
+
 
 def default_root() -> Path:
     """The state folder of this checkout's own testbed."""
@@ -148,6 +156,8 @@ def settle(root: Path, options: Options) -> Layout:
     recorded = load(root)
     ports = dict(recorded.ports) if recorded else {}
     wanted = _FIXED_PORTS + tuple(f"n{number}" for number in range(1, options.nodes + 1))
+    if options.postgresql:
+        wanted += ("postgresql",)
     for purpose in wanted:
         if purpose not in ports:
             ports[purpose] = free_port(_PORT_RANGE, taken=set(ports.values()))

@@ -10,7 +10,7 @@ from .slurm_config import can_limit_rates
 def prepare(options: Options) -> None:
     """Install and make what is missing; quick when nothing is."""
     with packages.nothing_starts_at_boot():
-        packages.install(accounting=options.accounting)
+        packages.install(options)
         install.install_runtimes(progress)
     _check(options)
     users.settle()

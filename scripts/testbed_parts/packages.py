@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .console import SetupFailed
+from .layout import Options
 from .part import ask
 
 _ALWAYS = (
@@ -22,6 +23,9 @@ _ALWAYS = (
     "util-linux",
 )
 _ACCOUNTING = ("mariadb-client", "mariadb-server", "slurmdbd")
+_POSTGRESQL = ("postgresql",)
+# What Debian's package does when it is new here (pg_createcluster(1), DEFAULT VALUES).
+_CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 # Where Debian notes which services start at the next boot: for systemd, and for sysvinit.
 _UNIT_LINKS = (
     "systemd/system/multi-user.target.wants/*.service",
@@ -44,9 +48,27 @@ def nothing_starts_at_boot() -> Iterator[None]:
         _disable(_units_at_boot() - units, _scripts_at_boot() - scripts)
 
 
-def install(*, accounting: bool) -> None:
+def install(options: Options) -> None:
     """Install what is missing, without starting any system service."""
-    wanted = _ALWAYS + (_ACCOUNTING if accounting else ())
+    _ensure(_ALWAYS + (_ACCOUNTING if options.accounting else ()))
+    if options.postgresql and _missing(_POSTGRESQL):
+        _ensure(("postgresql-common",))
+        with _no_cluster_for_the_machine():
+            _ensure(_POSTGRESQL)
+
+
+@contextmanager
+def _no_cluster_for_the_machine() -> Iterator[None]:
+    """A server that is installed meanwhile makes no database cluster of its own."""
+    before = _CREATE_CLUSTER.read_text()
+    try:
+        _CREATE_CLUSTER.write_text(f"{before}\ncreate_main_cluster = false\n")
+        yield
+    finally:
+        _CREATE_CLUSTER.write_text(before)
+
+
+def _ensure(wanted: Sequence[str]) -> None:
     missing = _missing(wanted)
     if not missing:
         return

@@ -25,6 +25,7 @@ class Part(ABC):
     hint: str
     ready_seconds: float = 30.0
     stop_seconds: float = 20.0
+    stop_signal: signal.Signals = signal.SIGTERM
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -120,7 +121,7 @@ class Part(ABC):
         """End it in an orderly way; SIGKILL only when it does not end in time."""
         children = self.children()
         for one in reversed(self.processes):
-            process.send(one, signal.SIGTERM)
+            process.send(one, self.stop_signal)
             if not process.gone_within((one,), self.stop_seconds):
                 process.send(one, signal.SIGKILL)
         process.kill_ids(children)

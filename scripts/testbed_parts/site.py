@@ -9,6 +9,7 @@ from .layout import ALICE, CACHE, Layout, Options
 from .mariadb import MariaDb
 from .munge import Munge
 from .part import Part
+from .postgresql import PostgreSql
 from .rabbitmq import RabbitMq
 from .slurm import Slurmctld, Slurmd, SlurmDbd, SlurmPart
 from .sshd import Sshd
@@ -30,6 +31,8 @@ class Site:
         if self.layout.options.accounting:
             storage = [MariaDb(self.layout), self.slurmdbd]
         first: list[Part] = [RabbitMq(self.layout), Munge(self.layout)]
+        if self.layout.options.postgresql:
+            storage.append(PostgreSql(self.layout))
         return [*first, *storage, self.slurmctld, *self.nodes, Sshd(self.layout)]
 
     def part(self, name: str) -> Part:

@@ -1,16 +1,14 @@
 """The board: whatever the order of events, one truth; whatever the page, a moment."""
 
 import multiprocessing
-import os
 import random
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, TextClause, create_engine, update
+from sqlalchemy import Connection, TextClause, update
 from sqlalchemy import text as text_of
 from unit.board_events import of_sweep, progress, told
 from unit.builders import (
@@ -55,28 +53,6 @@ FORKS = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "board.sqlite"
-
-
-POSTGRESQL = os.environ.get("BRIDGE_TEST_POSTGRESQL")
-"""A SQLAlchemy URL of an empty database of the tests' own; see CONTRIBUTING.md."""
-
-
-@pytest.fixture(
-    params=[
-        "SQLite",
-        pytest.param(
-            "PostgreSQL", marks=[] if POSTGRESQL else pytest.mark.skip("no BRIDGE_TEST_POSTGRESQL")
-        ),
-    ]
-)
-def board(request: pytest.FixtureRequest, path: Path) -> Iterator[Board]:
-    where = path if request.param == "SQLite" else str(POSTGRESQL)
-    with Board(where) as opened:
-        yield opened
-    if request.param == "PostgreSQL":
-        engine = create_engine(str(where))
-        schema.metadata.drop_all(engine)
-        engine.dispose()
 
 
 def known(board: Board, number: int = 1) -> BoardJob:
@@ -485,13 +461,13 @@ def test_jobs_that_were_over_long_ago_are_forgotten_with_all_of_theirs(board: Bo
         assert board.progress(gone) == ()
 
 
-def test_a_board_of_an_older_version_is_drawn_anew_from_its_events(path: Path) -> None:
-    with Board(path) as old:
+def test_a_board_of_an_older_version_is_drawn_anew_from_its_events(place: str) -> None:
+    with Board(place) as old:
         old.record([*crowd(), rejection(2), progress(1, 1, 2, of=2)])
         before = everything(old)
         old.database.write(lambda it, _: it.execute(update(schema.jobs).values(name="wrong")))
         old.database.write(lambda it, _: it.execute(update(schema.board).values(version=0)))
-    with Board(path) as new:
+    with Board(place) as new:
         assert everything(new) == before
 
 
@@ -549,12 +525,12 @@ def test_text_is_found_where_the_database_has_no_index_of_it(path: Path) -> None
         assert len(found) == 1
 
 
-def test_a_board_of_a_newer_version_is_left_alone(path: Path) -> None:
-    with Board(path) as new:
+def test_a_board_of_a_newer_version_is_left_alone(place: str, tmp_path: Path) -> None:
+    with Board(place) as new:
         new.database.write(lambda it, _: it.execute(update(schema.board).values(version=99)))
     with pytest.raises(ConfigurationError, match="newer bridge, as version 99"):
-        Board(path)
-    assert not opened_beside(path)
+        Board(place)
+    assert not opened_below(tmp_path)
 
 
 def test_a_connection_in_use_when_the_board_is_closed_is_closed_after_its_use(path: Path) -> None:
@@ -562,16 +538,16 @@ def test_a_connection_in_use_when_the_board_is_closed_is_closed_after_its_use(pa
 
     def close_and_look(_: object) -> bool:
         board.close()
-        return bool(opened_beside(path))
+        return bool(opened_below(path.parent))
 
     assert board.database.read(close_and_look)
-    assert not opened_beside(path)
+    assert not opened_below(path.parent)
 
 
-def opened_beside(path: Path) -> list[Path]:
-    """The files in the same folder that this process has open."""
+def opened_below(folder: Path) -> list[Path]:
+    """The files in a folder that this process has open."""
     opened = [it.readlink() for it in Path("/proc/self/fd").iterdir() if it.is_symlink()]
-    return [it for it in opened if it.parent == path.parent]
+    return [it for it in opened if it.parent == folder]
 
 
 @pytest.mark.parametrize(
@@ -612,14 +588,13 @@ def test_a_board_whose_file_was_deleted_begins_anew_in_all_who_have_it_open(path
 
 
 @FORKS
-def test_two_who_make_the_same_board_at_once_both_have_it(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.sqlite" for number in range(3)]
+def test_two_who_make_the_same_board_at_once_both_have_it(place: str) -> None:
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map(_revision, [it for it in paths for _ in range(2)], chunksize=1) == [0] * 6
+        assert pool.map(_revision, [place] * 2, chunksize=1) == [0] * 2
 
 
-def _revision(path: Path) -> int:
-    with Board(path) as board:
+def _revision(place: str) -> int:
+    with Board(place) as board:
         return board.revision()
 
 

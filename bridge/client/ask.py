@@ -48,6 +48,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _TAKE = timedelta(seconds=1)
+_SOON = timedelta(seconds=1)
 _AT_ONCE = 100
 
 
@@ -126,7 +127,7 @@ class Asker:
         answer = self._ask(site, LimitsQuestion())
         return _there(answer.limits)
 
-    def sites(self, *, within: timedelta = timedelta(seconds=1)) -> tuple[Presence, ...]:
+    def sites(self, *, within: timedelta = _SOON) -> tuple[Presence, ...]:
         """Which bridges are there, by name: those that say so within the time.
 
         Raises UnavailableError when the broker cannot be reached.
@@ -140,16 +141,25 @@ class Asker:
     def sites_of(self, job_id: str) -> tuple[str, ...]:
         """The sites that have this job, by name, of those whose bridges answer: one, mostly.
 
-        Raises NoAnswerError with the reason UNKNOWN where none has it, UnavailableError where one
+        Where those that answer soon do not have it, others get all our patience. Raises
+        NoAnswerError with the reason UNKNOWN where none has it then, UnavailableError where one
         that was to be asked did not answer, and ValueError when `job_id` is no UUID.
         """
-        there = [it.site for it in self.sites()]
-        found = tuple(it for it in there if self._has(it, job_id))
-        if not found:
-            asked = ", ".join(there) or "nobody, no bridge is there just now"
-            words = f"no bridge knows the job {job_id}; asked: {asked}"
-            raise NoAnswerError(Fault.UNKNOWN, words)
-        return found
+        asked: dict[str, bool] = {}
+        begun = time.monotonic()
+        with self._asked(EVERYBODY, PresenceQuestion()) as answers:
+
+            def others() -> set[str]:
+                return {it.presence.site for it in answers if it.presence} - asked.keys()
+
+            self._wait(lambda: False, begun + min(_SOON, self._patience).total_seconds())
+            while self._wait(lambda: bool(others()), begun + self._patience.total_seconds()):
+                asked |= {it: self._has(it, job_id) for it in others()}
+                if found := sorted(site for site, has_it in asked.items() if has_it):
+                    return tuple(found)
+        names = ", ".join(sorted(asked)) or "nobody, no bridge is there just now"
+        words = f"no bridge knows the job {job_id}; asked: {names}"
+        raise NoAnswerError(Fault.UNKNOWN, words)
 
     def _has(self, site: str, job_id: str) -> bool:
         try:

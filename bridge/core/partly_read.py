@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.job import JobSpec
+from bridge.core.wanted import cut
 
 Objections = Callable[[JobSpec], Iterable[Problem]]
 """What a site has against a job that it understood."""
 
+_MOST_PROBLEMS = 50
+_LONGEST_PLACE = 200
+_LONGEST_WORDS = 1_000
 _JUDGED_ALONE = ("resources.", "sweep.at_once")
 """How the fields begin whose sections are judged by the others in them."""
 
@@ -61,10 +65,20 @@ class PartlyReadError(InvalidRequestError):
 
 
 def every_problem(error: InvalidRequestError, objections: Objections) -> tuple[Problem, ...]:
-    """What the error tells, then what there is against all that could be read; each once."""
+    """What the error tells, then what there is against all that could be read; each once.
+
+    As much of it as a person still reads and an event can bear, and then how many more there are.
+    """
     rest = error.rest if isinstance(error, PartlyReadError) else ()
     found = (problem for it in rest for problem in it.problems(objections))
-    return tuple(dict.fromkeys((*error.problems, *found)))
+    every = list(dict.fromkeys((*error.problems, *found)))
+    shown = tuple(map(_short, every[:_MOST_PROBLEMS]))
+    more = len(every) - len(shown)
+    return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
+
+
+def _short(problem: Problem) -> Problem:
+    return Problem(where=cut(problem.where, _LONGEST_PLACE), what=cut(problem.what, _LONGEST_WORDS))
 
 
 def known_problems(problems: Iterable[Problem], unread: Collection[str]) -> Iterator[Problem]:

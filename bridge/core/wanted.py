@@ -50,9 +50,9 @@ def echo(value: object) -> str:
     return cut(str(value).lower() if isinstance(value, bool) else repr(value))
 
 
-def cut(text: str) -> str:
+def cut(text: str, longest: int = _LONGEST_ECHO) -> str:
     """The text, or as much of it as a message shows."""
-    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _shown(bound: object) -> object:

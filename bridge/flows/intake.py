@@ -107,7 +107,7 @@ class Intake:
             jobs = self._messages.read(delivery)
             self._refuse_what_cannot_run(jobs, batch.coming)
         except InvalidRequestError as error:
-            problems = every_problem(error, self._objections)
+            problems = self._every_problem(error)
             return self._rejection(delivery, error.job_id, problems, batch, is_job=True)
         except UnavailableError:
             raise
@@ -119,6 +119,15 @@ class Intake:
             batch.coming.setdefault(job.spec.job_id, job.spec.depends_on)
         first, *others = map(self._acceptance, jobs)
         return replace(first, siblings=tuple(others)) if others else first
+
+    def _every_problem(self, error: InvalidRequestError) -> tuple[Problem, ...]:
+        """What is wrong with the message's form, and with the rest of it as far as we can tell."""
+        try:
+            return every_problem(error, self._objections)
+        except Exception:
+            # It is rejected anyway: a bug of ours must not bring it back for ever.
+            log.exception("rest_not_judged")
+            return every_problem(error, lambda _: ())
 
     def _acceptance(self, job: Understood) -> Acceptance:
         spec = job.spec

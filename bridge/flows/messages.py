@@ -73,11 +73,12 @@ class MlexchangeMessages:
             # How many jobs it was to be is not known, and so none of their ids.
             translated, only_id = error.jobs, None
             problems += error.problems
+        print_of_theirs = fingerprint(delivery.body)
         found: list[Understood] = []
         rest: list[PartlyRead] = []
         for job in translated:
             try:
-                found.append(self._understood(job, fingerprint(delivery.body)))
+                found.append(self._understood(job, print_of_theirs))
             except InvalidRequestError as error:
                 known = known_problems(error.problems, job.unread)
                 problems += map(job.problem_there, known)

@@ -90,7 +90,7 @@ class RetryMessage(_Model):
 
     attempts: int = Field(ge=1, le=100, description="how many there may be in all; 1 is no retry")
     reasons: list[RetryableReason] | None = Field(
-        default=None, description="the failures that are retried"
+        default=None, max_length=100, description="the failures that are retried"
     )
     exit_codes: list[Annotated[int, Field(ge=1, le=255)]] = Field(
         default_factory=list,

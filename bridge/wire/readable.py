@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 _Model = TypeVar("_Model", bound=BaseModel)
 _MOST_PASSES = 8
 """A section that has lost a field may have to go too, and so on upwards."""
+_MOST_MISTAKES = 1_000
+"""A document with more is not looked into further: that would take seconds, to no use."""
 
 Place = tuple[str | int, ...]
 StandIns = Mapping[Place, object]
@@ -21,7 +23,7 @@ class Readable(Generic[_Model]):
     """A document as far as it could be read."""
 
     model: _Model | None
-    """None where nothing of it could be."""
+    """None where nothing of it could be, or too much is wrong."""
     unread: frozenset[str] = frozenset()
     """What was left out, or has something else in its place: dotted paths."""
     error: ValidationError | None = None
@@ -33,6 +35,8 @@ def readable(model: type[_Model], data: object, stand_ins: StandIns) -> Readable
     found, first = _tried(model, data)
     if first is None:
         return Readable(model=found)
+    if first.error_count() > _MOST_MISTAKES:
+        return Readable(model=None, error=first)
     rest = _Rest(data=copy.deepcopy(data), stand_ins=stand_ins)
     error: ValidationError | None = first
     for _ in range(_MOST_PASSES):

@@ -57,12 +57,11 @@ def read_message(body: bytes, *, site: str) -> JobMessage:
     """The message, in which nothing is wrong: for who sends it. Raises as `read_job`."""
     data = read_json(body)
     read = readable(JobMessage, data, STAND_INS)
-    message, unread, problems = read.model, read.unread, list[Problem]()
-    if read.error is not None:
-        unread |= fields_meant(read.error, SECTIONS)
-        problems += job_problems(read.error)
+    message, error = read.model, read.error
+    problems = [] if error is None else list(job_problems(error))
     if message is None:
         raise InvalidRequestError(*problems, job_id=_readable_id(data))
+    unread = read.unread if error is None else read.unread | fields_meant(error, SECTIONS)
     is_meant = message.site in (None, site) or "site" in unread
     if not is_meant:
         what = f"the job is meant for {echo(message.site)}, and this is {site!r}"
@@ -71,9 +70,15 @@ def read_message(body: bytes, *, site: str) -> JobMessage:
     problems += beyond
     if problems:
         unread |= {it.where for it in beyond}
-        rest = (PartlyRead(spec=_spec(message), unread=unread),) if is_meant else ()
+        rest = (_partly(message, unread),) if is_meant else ()
         raise PartlyReadError(*problems, rest=rest, job_id=_readable_id(data))
     return message
+
+
+def _partly(message: JobMessage, unread: frozenset[str]) -> PartlyRead:
+    # What the parameters say is judged by nobody, and to write them takes seconds.
+    params = None if message.params is None else dict[str, JsonValue]()
+    return PartlyRead(spec=_spec(message.model_copy(update={"params": params})), unread=unread)
 
 
 def job_problems(error: ValidationError) -> tuple[Problem, ...]:

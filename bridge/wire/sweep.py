@@ -14,14 +14,16 @@ from bridge.wire.json_text import read_json
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of the messages of all tasks together."""
+MOST_COUNTED = 10**9
+"""A grid of a few lists has more tasks than Python writes digits."""
 _OF_THE_WHOLE = frozenset({"sweep", "depends_on", "reply_to"})
 
 
 def tasks_in(sweep: SweepMessage) -> int:
-    """How many tasks the sweep has, without a look at any."""
+    """How many tasks the sweep has, without a look at any; counted up to MOST_COUNTED."""
     if sweep.sets is not None:
         return len(sweep.sets)
-    return prod(map(len, sweep.grid.values())) if sweep.grid else 0
+    return min(prod(map(len, sweep.grid.values())), MOST_COUNTED) if sweep.grid else 0
 
 
 def sweep_problems(message: JobMessage, *, size: int) -> Iterator[Problem]:
@@ -36,10 +38,11 @@ def sweep_problems(message: JobMessage, *, size: int) -> Iterator[Problem]:
     if count == 0:
         yield Problem(where="sweep", what="it has no task: a value, or a set of them, is wanted")
     if count * size > MOST_BYTES:
+        more = " or more" if count == MOST_COUNTED else ""
         yield Problem(
             where="sweep",
-            what=f"{count} tasks with messages as long as this one are too much: together they "
-            f"may have {MOST_BYTES} bytes; large data belongs into a file",
+            what=f"{count}{more} tasks with messages as long as this one are too much: together "
+            f"they may have {MOST_BYTES} bytes; large data belongs into a file",
         )
 
 

@@ -78,9 +78,9 @@ def test_what_was_kept_is_read_to_its_end_although_more_comes_all_the_time(
 ) -> None:
     publish(settings, jobs(1, 20))
     found: list[str | None] = []
+    # Should it never end, pytest's time limit does.
     for number, events in enumerate(kept_events(settings, since=None, patience=SOON)):
         found += [it.data.job_id for it in events]
-        assert number < 100
         publish(settings, jobs(100 + number, 1))
     assert {job_id(it) for it in range(1, 21)} <= set(found)
 

@@ -122,10 +122,15 @@ def test_watch_follows_a_job_that_somebody_else_submits_up_to_its_end(
 def test_watch_of_everything_ends_with_ctrl_c(site_bridge: SiteBridge) -> None:
     with watching(site_bridge) as process:
         site_bridge.run("true")
+        assert process.stdout is not None
+        told = []
+        while LIFE[-1] not in told:
+            told.append(process.stdout.readline().split()[3])
         process.send_signal(signal.SIGINT)
-        told, complaints = process.communicate(timeout=PATIENCE.total_seconds())
+        rest, complaints = process.communicate(timeout=PATIENCE.total_seconds())
     assert process.returncode == 0
-    assert without_pending([it.split()[3] for it in told.splitlines()]) == LIFE
+    assert without_pending(told) == LIFE
+    assert rest == ""
     assert complaints == ""
 
 
@@ -146,7 +151,7 @@ def broker_variable(site: SiteBridge) -> dict[str, str]:
 
 
 def test_a_job_is_found_without_the_name_of_its_site(site_bridge: SiteBridge) -> None:
-    job_id = site_bridge.submit(site_bridge.job("sh", "-c", "echo hello; sleep 100"))
+    job_id = site_bridge.submit(site_bridge.job("sh", "-c", "echo hello; sleep 500"))
     site_bridge.wait_for(job_id, {"started"})
     broker = broker_variable(site_bridge)
 
@@ -177,7 +182,7 @@ def test_watch_of_several_jobs_ends_with_the_last_and_exits_with_the_worst(
 
 def test_watch_of_what_fits_knows_jobs_that_came_before_it(site_bridge: SiteBridge) -> None:
     labels = {"study": site_bridge.name}
-    mine = site_bridge.submit(site_bridge.job("sleep", "100", labels=labels))
+    mine = site_bridge.submit(site_bridge.job("sleep", "500", labels=labels))
     site_bridge.wait_for(mine, {"started"})
     with watching(site_bridge, "--label", f"study={site_bridge.name}", "--json") as process:
         site_bridge.run("true")

@@ -258,6 +258,11 @@ class House:
         """The data of every `rejected` event."""
         return [it for it in self._told_data() if it["event"] == "rejected"]
 
+    def accepted_ids(self) -> list[JobId]:
+        """The jobs of every `accepted` event."""
+        accepted = [it for it in self._told_data() if it["event"] == "accepted"]
+        return [JobId(str(it["job_id"])) for it in accepted]
+
     def replies(self) -> list[Message]:
         """What those get who wait for more than an event."""
         messages = [it.message for it in self.journal.unsent(1000)]

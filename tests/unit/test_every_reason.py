@@ -1,13 +1,14 @@
 """A job with mistakes in its form is told, beside these, what else it breaks of a site's rules."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from unit.builders import site
 from unit.house import House
 from unit.job_messages import LEAST, json_values, message
@@ -27,7 +28,10 @@ from bridge.core.site import (
     Site,
     SlurmDefaults,
 )
+from bridge.flows.intake import Intake
+from bridge.ports import Settlement
 from bridge.script import refusals
+from bridge.wire.job_message import JobMessage
 from bridge.wire.request import read_job
 
 HOUR = timedelta(hours=1)
@@ -257,6 +261,76 @@ def test_a_limit_of_some_profiles_is_not_told_where_the_name_of_the_profile_cann
             "allows at most 2"
         ),
     ]
+
+
+def test_many_and_long_reasons_are_told_as_far_as_an_event_can_bear_them() -> None:
+    mounts = [
+        {"source": f"/etc/{number}/{'x' * 4_000}", "target": f"/x/{number}"} for number in range(99)
+    ]
+    house = House(at=HERE)
+    house.receive(message(user="ada", mounts=mounts, **{"y" * 300: 1}))
+    (rejection,) = house.rejections()
+    problems = rejection["problems"]
+    assert isinstance(problems, list)
+    assert len(problems) == 51
+    assert problems[-1] == {"where": "", "what": "and 50 more problems"}
+    assert len(json.dumps(rejection)) < 150_000
+
+
+def test_a_job_with_a_thousand_mistakes_is_told_of_these_alone() -> None:
+    found = told(with_fields({"labels": {f"a{it}": 7 for it in range(2_000)}, "priority": 5}))
+    assert len(found) == 21
+    assert found[-1] == "and 1980 more problems"
+
+
+def test_a_bug_of_ours_in_judging_the_rest_of_a_job_does_not_bring_its_message_back() -> None:
+    def trips(_: JobSpec) -> Iterator[Problem]:
+        raise ValueError("a bug")
+
+    house = House(at=HERE)
+    intake = Intake(site=HERE, journal=house.journal, clock=house.clock, examine=trips)
+    (settled,) = intake.receive([house.delivery(message(user="ada", gpu=1))])
+    assert settled is Settlement.DEAD_LETTER
+    (rejection,) = house.rejections()
+    problems = rejection["problems"]
+    assert isinstance(problems, list)
+    assert [it["where"] for it in problems] == ["gpu"]
+
+
+WIDE_OPEN = replace(
+    HERE,
+    containers=ContainerRules(
+        runtime=Runtime.APPTAINER,
+        images=("*",),
+        bind_roots=(BindRoot(path="/", read_only=False),),
+    ),
+    limits=Limits(),
+    users=(),
+)
+MAYBE_WRONG = json_values | st.sampled_from(WRONG)
+
+
+@given(
+    st.dictionaries(st.sampled_from(FAULTY), MAYBE_WRONG, max_size=4),
+    st.sets(st.sampled_from(sorted(LEAST)), max_size=2),
+)
+def test_a_job_is_accepted_as_it_stands_or_not_at_all(
+    fields: Mapping[str, object], missing: set[str]
+) -> None:
+    """What was made up for a field that could not be read never gets into a job."""
+    job = {it: value for it, value in with_fields(fields).items() if it not in missing}
+    house = House(at=WIDE_OPEN)
+    (settled,) = house.receive(json.dumps(job).encode())
+    try:
+        asked = JobMessage.model_validate(job)
+    except ValidationError:
+        asked = None
+    if asked is None:
+        assert settled is Settlement.DEAD_LETTER
+        assert house.rejections()
+        assert not house.accepted_ids()
+    elif settled is Settlement.ACK:
+        assert house.accepted_ids() == [str(asked.job_id)]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"7", b"{", b'"job"'])

@@ -1,8 +1,9 @@
 """Messages of MLExchange front ends with mistakes are told what else they break of the rules."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,6 +29,7 @@ from bridge.core.site import (
     Runtime,
     Site,
 )
+from bridge.ports import Settlement
 
 HERE = site(
     containers=ContainerRules(
@@ -220,3 +222,56 @@ def test_of_jobs_of_which_not_all_could_be_read_no_id_is_told() -> None:
     house.front_end_intake(RULES).receive([delivery])
     (rejection,) = house.rejections()
     assert rejection["job_id"] is None
+
+
+def places_in(data: Any, *before: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Where there is something in it, from the outside to the inside."""
+    parts = list(data) if isinstance(data, dict) else []
+    parts = list(range(len(data))) if isinstance(data, list) else parts
+    for part in parts:
+        value = data[part]
+        yield (*before, part)
+        yield from places_in(value, *before, part)
+
+
+def changed(data: Message, place: Sequence[str | int], value: object) -> Message:
+    """A copy with another value there; None: with none."""
+    found: Message = json.loads(json.dumps(data))
+    inner: Any = found
+    for part in place[:-1]:
+        inner = inner[part]
+    if value is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return found
+
+
+WIDE_OPEN = replace(
+    HERE,
+    containers=ContainerRules(
+        runtime=Runtime.APPTAINER,
+        images=("*",),
+        bind_roots=(BindRoot(path="/", read_only=False),),
+    ),
+    choices=Choices(),
+    limits=Limits(),
+    users=(),
+)
+EVERY = (compute(job(), job()), flow_steps(step(), step()), step(), broker_task())
+
+
+@given(st.data())
+def test_what_was_made_up_for_a_mistake_never_gets_into_a_job(data: st.DataObject) -> None:
+    message = data.draw(st.sampled_from(EVERY))
+    place = data.draw(st.sampled_from(list(places_in(message))))
+    wrong = data.draw(st.sampled_from([None, 7.5, "", [7.5], [], {}, {"?": [7.5]}]))
+    house = House(at=WIDE_OPEN)
+    body = json.dumps(changed(message, place, wrong)).encode()
+    (settled,) = house.front_end_intake(RULES).receive([house.delivery(body)])
+    assert bool(house.accepted_ids()) is (settled is Settlement.ACK)
+    assert bool(house.rejections()) is (settled is Settlement.DEAD_LETTER)
+    for job_id in house.accepted_ids():
+        request = house.journal.request(job_id).decode()
+        assert "unread" not in request
+        assert '"command": "true"' not in request

@@ -71,7 +71,7 @@ class Wishes(TheirModel):
     """In minutes."""
     list_gpus: list[JsonValue] | None = None
     host_uid: TextOrNumber | None = None
-    constraints: TextOrTexts | None = None
+    constraints: Annotated[TextOrTexts, Field(max_length=100)] | None = None
     bank: str | None = None
 
 
@@ -87,7 +87,7 @@ class ComputeJobs(Wishes):
     """A message of the compute API."""
 
     user_uid: TextOrNumber | None = None
-    host_list: list[str] | None = None
+    host_list: Annotated[list[str], Field(max_length=1_000)] | None = None
     dependencies: dict[str, list[Whole]] = Field(default_factory=dict)
     requirements: Requirements = Requirements()
     job_list: list[ListedJob] = Field(min_length=1, max_length=100)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from bridge.core.errors import InvalidRequestError, Problem
 from bridge.core.mlexchange import last_of
 from bridge.core.partly_read import known_problems
+from bridge.core.wanted import cut
 from bridge.wire.mlexchange.broker_task import BrokerTask, drafts_of_task
 from bridge.wire.mlexchange.compute_jobs import ComputeJobs, drafts_of_jobs
 from bridge.wire.mlexchange.draft import Draft, Drafts, Setting, TheirModel
@@ -18,6 +19,8 @@ from bridge.wire.readable import StandIns, readable
 
 _NAMESPACE = UUID("5e1d0c3f-4b7a-5f52-9a5e-7d0a1c6b2e84")
 _LABEL = "mlexchange"
+_LONGEST_NOTE = 500
+"""Each event of each job bears it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,7 @@ def _with_ids(drafts: Sequence[Draft], data: object, origin: Origin) -> Iterator
         yield Translated(
             job_id=job_ids[index],
             body=json.dumps(fields).encode(),
-            notes=draft.notes,
+            notes=tuple(cut(it, _LONGEST_NOTE) for it in draft.notes),
             places=draft.places,
             unread=draft.unread,
         )

@@ -2,9 +2,11 @@
 
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 import click
 
@@ -34,15 +36,20 @@ def state_cell(state: UserState) -> Cell:
     return Cell(state, _COLOURS.get(state))
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Iterator[str]:
-    """The lines of a table; the last column is cut where a terminal ends, and never elsewhere."""
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[Cell | str]], *, is_cut: bool = False
+) -> Iterator[str]:
+    """The lines of a table; the last column is cut where a terminal ends, and never elsewhere.
+
+    With `is_cut` any column may be cut there.
+    """
     cells = [[it if isinstance(it, Cell) else Cell(it) for it in row] for row in rows]
     shown = [[Cell(printable(it.text), it.colour) for it in row] for row in cells]
     lines = [[Cell(it.upper()) for it in headings], *shown]
-    widths = [max(len(line[column].text) for line in lines) for column in range(len(headings))]
+    widths = [max(columns(line[it].text) for line in lines) for it in range(len(headings))]
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for number, line in enumerate(lines):
-        yield _line(line, widths, room, is_heading=number == 0)
+        yield _line(line, widths, room, is_heading=number == 0, is_cut=is_cut)
 
 
 def time_of_day(moment: datetime | None) -> str:
@@ -64,18 +71,39 @@ def printable(text: str) -> str:
     return "".join(it if it.isprintable() else "\N{REPLACEMENT CHARACTER}" for it in text)
 
 
+def columns(text: str) -> int:
+    """How many columns of a terminal printable text takes: letters of Chinese take two each."""
+    return sum(map(_width, text))
+
+
+def cut_to(text: str, room: int) -> str:
+    """As much of the text as so many columns can show."""
+    ends = accumulate(map(_width, text))
+    return "".join(it for it, end in zip(text, ends, strict=True) if end <= room)
+
+
+def _width(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
 def _line(
-    line: Sequence[Cell], widths: Sequence[int], room: int | None, *, is_heading: bool
+    line: Sequence[Cell], widths: Sequence[int], room: int | None, *, is_heading: bool, is_cut: bool
 ) -> str:
-    *first, last = line
-    padded = [
-        _styled(Cell(it.text.ljust(width), it.colour), is_heading=is_heading)
-        for it, width in zip(first, widths, strict=False)
-    ]
-    left = None if room is None else room - sum(it + len(_GAP) for it in widths[:-1])
-    text = last.text if left is None else last.text[: max(0, left)]
-    end = _styled(Cell(text, last.colour), is_heading=is_heading)
-    return _GAP.join([*padded, end]).rstrip()
+    shown, begins, last = [], 0, len(line) - 1
+    for number, (cell, width) in enumerate(zip(line, widths, strict=True)):
+        text, room_here = cell.text, width
+        if room is not None and (is_cut or number == last):
+            left = max(0, room - begins)
+            text, room_here = cut_to(text, left), min(width, left)
+        if number < last:
+            text += " " * (room_here - columns(text))
+        if not text and is_cut:
+            break
+        shown.append(_styled(Cell(text, cell.colour), is_heading=is_heading))
+        begins += width + len(_GAP)
+    return _GAP.join(shown).rstrip()
 
 
 def _styled(cell: Cell, *, is_heading: bool) -> str:

@@ -211,16 +211,19 @@ def test_watch_of_jobs_that_are_over_begins_in_the_past_and_ends_with_a_table_on
     assert heading.split() == ["JOB", "STATE", "SITE", "NAME", "USER"]
     assert {tuple(it.split()[:2]) for it in rows} == {(it, "complete") for it in jobs}
     assert counts == "2 complete"
+    narrow = screen(site_bridge, *words, COLUMNS="40").splitlines()
+    assert narrow[0] == f"{'JOB':<36}  ST"
+    assert {it[36:] for it in narrow[1:-1]} == {"  co"}
     # One of which nobody has heard has not finished.
     words = ("watch", jobs[0], str(uuid.uuid4()), "--quiet", "1", "--days", "1")
     assert hpc_bridge(site_bridge, *words, **broker_variable(site_bridge)).returncode == 1
 
 
-def screen(site: SiteBridge, *words: str) -> str:
+def screen(site: SiteBridge, *words: str, **variables: str) -> str:
     """What a terminal shows when a command has ended well, as far as it was drawn last."""
     reading, writing = pty.openpty()
     written = b""
-    command = site.command(*words, **broker_variable(site))
+    command = site.command(*words, **broker_variable(site), **variables)
     with subprocess.Popen(command, stdout=writing, stderr=subprocess.DEVNULL) as process:
         os.close(writing)
         # Linux says EIO once nobody has the other end open.

@@ -1,14 +1,12 @@
 """Several jobs on a terminal, as one table that is drawn anew in its place."""
 
-from collections.abc import Iterable
-
 import click
 import pytest
 from unit.board_events import progress, told
 from unit.builders import queued, running, seen
 from unit.house import job_id
 
-from bridge.cli.live_table import LiveTable, Row, folded, frame
+from bridge.cli.live_table import LiveTable, Rows
 from bridge.core.lifecycle import EventKind
 from bridge.wire.event import CloudEvent
 
@@ -17,17 +15,12 @@ FIRST = told(running(), 1, name="digits", user="ada")
 ENDED = running(seen("COMPLETED", 9, code=0, signal=0, start=3, end=8, nodes="n1"))
 
 
-def rows_of(events: Iterable[CloudEvent]) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
-    for event in events:
-        number = str(event.data.job_id)
-        rows[number] = folded(rows.get(number), event, number)
-    return rows
-
-
 def shown(*events: CloudEvent, height: int = TALL) -> list[str]:
     """The lines of the table without colours."""
-    return [click.unstyle(it) for it in frame(rows_of(events), height)]
+    rows = Rows()
+    for event in events:
+        rows.take(event, str(event.data.job_id))
+    return [click.unstyle(it) for it in rows.frame(height)]
 
 
 def test_a_job_has_one_row_with_its_state_and_what_was_asked_for() -> None:
@@ -119,3 +112,23 @@ def test_an_event_of_a_site_stays_above_the_table(capsys: pytest.CaptureFixture[
     above, heading, *_ = click.unstyle(capsys.readouterr().out).splitlines()
     assert above.endswith("silent")
     assert heading.split()[0] == "JOB"
+
+
+def test_a_long_name_leaves_room_for_what_else_there_is_to_say() -> None:
+    _, row, _ = shown(*told(ENDED, 1, name="x" * 100, user="y" * 100))
+    assert row.split() == [job_id(1), "complete", "testbed", "x" * 24, "y" * 12]
+
+
+def test_a_name_in_letters_of_double_width_moves_no_column() -> None:
+    chinese = [
+        it.model_copy(
+            update={
+                "data": it.data.model_copy(
+                    update={"job": it.data.job and it.data.job.model_copy(update={"name": "数据"})}
+                )
+            }
+        )
+        for it in told(running(), 2, user="bob")
+    ]
+    _, wide, narrow, _ = shown(*FIRST, *chinese)
+    assert wide.index("bob") == narrow.index("ada") - 2

@@ -28,6 +28,17 @@ from bridge.shipped import shipped
 OURS = "bridge"
 """`{% extends "bridge/apptainer.sbatch.j2" %}` names our template, whatever the site has."""
 
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a template raises that divides by zero, includes itself or wants too long a range."""
+
 
 def render(spec: JobSpec, settings: SiteSettings, attempt: int) -> str:
     """The text of the batch script that runs `spec` for the `attempt`th time (from 1).
@@ -72,7 +83,7 @@ def _rendered(name: str, settings: SiteSettings, **values: object) -> str:
     """The text of a template. Raises ConfigurationError with the file and the line at fault."""
     try:
         return _templates(settings.templates).get_template(name).render(**values)
-    except (TemplateError, TypeError, ValueError) as error:
+    except _FAULTS as error:
         raise ConfigurationError(_problem(error, name)) from error
 
 
@@ -89,6 +100,9 @@ def _problem(error: Exception, name: str) -> Problem:
         for frame, line in walk_tb(error.__traceback__)
         if frame.f_code.co_filename.endswith(".j2")
     ]
+    if isinstance(error, RecursionError):
+        # Where it happens to be deep enough says nothing.
+        places, what = places[:1], "it includes itself, or calls a macro that does, without end"
     return Problem(where=places[-1] if places else f"template {name}", what=what)
 
 

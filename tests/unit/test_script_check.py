@@ -98,6 +98,9 @@ def test_setup_that_bash_can_read_is_right(tmp_path: Path) -> None:
         # Only a job that asks for GPUs comes there.
         ("{% if job.gpus %}\nexport A={{ gpus }}\n{% endif %}", ":4: 'gpus' is undefined"),
         ("{{ job.mounts }}", ":3: "),
+        ("{% for it in range(10**9) %}{% endfor %}", ":3: Range too big"),
+        ("{{ 1 // 0 }}", ":3: "),
+        ('{% include "apptainer.sbatch.j2" %}', ":1: it includes itself"),
     ],
 )
 def test_a_block_that_is_wrong_is_named_with_its_line(

@@ -157,7 +157,7 @@ class Asker:
                 asked |= {it: self._has(it, job_id) for it in others()}
                 if found := sorted(site for site, has_it in asked.items() if has_it):
                     return tuple(found)
-        names = ", ".join(sorted(asked)) or "nobody, no bridge is there just now"
+        names = ", ".join(sorted(asked)) or "nobody, no bridge answered"
         words = f"no bridge knows the job {job_id}; asked: {names}"
         raise NoAnswerError(Fault.UNKNOWN, words)
 

@@ -13,7 +13,7 @@ _LOOK = timedelta(seconds=60)
 _A_MOMENT = timedelta(seconds=2)
 
 
-def events(count: int) -> list[Message]:
+def events(count: int, *, first: int = 0) -> list[Message]:
     """Events of as many jobs, each of some 700 bytes."""
     return [
         Message(
@@ -21,7 +21,7 @@ def events(count: int) -> list[Message]:
             routing_key=f"{SITE}.started",
             body=b'{"number": %d, "padding": "%s"}' % (number, b"x" * 700),
         )
-        for number in range(count)
+        for number in range(first, first + count)
     ]
 
 

@@ -16,6 +16,7 @@ from bridge.adapters.rabbitmq import (
     QuestionConsumer,
     RabbitEventSink,
     RabbitReturnChannel,
+    publishing_topology,
 )
 from bridge.adapters.sqlite_journal import SqliteJournal, open_journal
 from bridge.core.policy import within_budget
@@ -42,7 +43,7 @@ def open_daemon(
     """
     broker, site = settings.broker, settings.site
     clock = SystemClock()
-    publisher = Publisher(broker)
+    publisher = Publisher(broker, topology=publishing_topology(broker))
     jobs, control = Consumer(broker, site.name), ControlConsumer(broker, site.name)
     questions = QuestionConsumer(broker, site.name)
     rules = settings.mlexchange

@@ -4,6 +4,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Self
@@ -16,11 +17,14 @@ from tcp_proxy import TcpProxy
 from testbed import Testbed
 
 from bridge.adapters.rabbitmq import (
+    Begin,
     Confirmation,
     Consumer,
+    HistoryReader,
     Listener,
     Publisher,
     RabbitEventSink,
+    publishing_topology,
 )
 from bridge.core.errors import UnavailableError
 from bridge.core.settings import BrokerSettings
@@ -69,12 +73,12 @@ def method_frame(method: int, arguments: bytes = b"") -> bytes:
 
 
 class Stream:
-    """Sends job messages one after the other, through outages, and notes which were confirmed."""
+    """Sends ten messages at a time, through outages, and notes which are safe at the broker."""
 
-    def __init__(self, publisher: Publisher, settings: BrokerSettings) -> None:
+    def __init__(self, send: Callable[[range], set[bytes]]) -> None:
+        """`send` sends messages with these numbers; the bodies of those that are safe."""
         self.confirmed: set[bytes] = set()
-        self._publisher = publisher
-        self._settings = settings
+        self._send = send
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -96,19 +100,35 @@ class Stream:
         return until(lambda: len(self.confirmed) > so_far, within=AFTER_AN_OUTAGE)
 
     def _run(self) -> None:
-        number = 0
+        first = 0
         while not self._ends.wait(0.005):
-            messages = [job_message(self._settings, number + it) for it in range(10)]
-            number += 10
-            try:
-                answers = self._publisher.send(messages)
-            except UnavailableError:
-                continue
-            self.confirmed |= {
-                message.body
-                for message, answer in zip(messages, answers, strict=True)
-                if answer is Confirmation.CONFIRMED
-            }
+            with suppress(UnavailableError):
+                self.confirmed |= self._send(range(first, first + 10))
+            first += 10
+
+
+def sending_jobs(publisher: Publisher, settings: BrokerSettings) -> Callable[[range], set[bytes]]:
+    """As front ends do."""
+
+    def send(numbers: range) -> set[bytes]:
+        messages = [job_message(settings, it) for it in numbers]
+        answers = zip(messages, publisher.send(messages), strict=True)
+        return {it.body for it, answer in answers if answer is Confirmation.CONFIRMED}
+
+    return send
+
+
+def telling_events(publisher: Publisher, settings: BrokerSettings) -> Callable[[range], set[bytes]]:
+    """As the daemon does."""
+    sink = RabbitEventSink(settings, publisher)
+
+    def send(numbers: range) -> set[bytes]:
+        messages = events(10, first=numbers[0])
+        return {
+            it.body for it, is_told in zip(messages, sink.publish(messages), strict=True) if is_told
+        }
+
+    return send
 
 
 class Intake:
@@ -151,18 +171,45 @@ def kill_and_start(testbed: Testbed) -> None:
 def test_nothing_confirmed_is_lost_over_an_outage_of_the_broker(
     testbed: Testbed, settings: BrokerSettings, outage: Callable[[Testbed], None]
 ) -> None:
+    often = timedelta(seconds=0.2)
     with (
         Consumer(settings, SITE) as consumer,
-        Publisher(settings, connect_patience=timedelta(seconds=0.2)) as publisher,
+        Publisher(settings, connect_patience=often) as front_end,
+        # It tries so often that it is there before the broker has the history back.
+        Publisher(
+            settings,
+            topology=publishing_topology(settings),
+            connect_patience=often,
+            longest_retry=timedelta(seconds=0.05),
+        ) as bridge,
     ):
         assert consumer.wait_until_consuming(SOON)
         time.sleep(OLD_ENOUGH.total_seconds())
-        with Intake(consumer) as intake, Stream(publisher, settings) as stream:
-            assert stream.goes_on()
+        with (
+            Intake(consumer) as intake,
+            Stream(sending_jobs(front_end, settings)) as jobs,
+            Stream(telling_events(bridge, settings)) as told,
+        ):
+            assert jobs.goes_on()
+            assert told.goes_on()
             outage(testbed)
-            assert stream.goes_on()
-            stream.end()
-            assert until(lambda: stream.confirmed <= intake.seen, within=AFTER_AN_OUTAGE)
+            assert jobs.goes_on()
+            assert told.goes_on()
+            jobs.end()
+            told.end()
+            assert until(lambda: jobs.confirmed <= intake.seen, within=AFTER_AN_OUTAGE)
+    kept = set[bytes]()
+    with HistoryReader(settings, begin=Begin.FIRST) as history:
+        history.listen_within(SOON)
+        assert until(lambda: told.confirmed <= read_on(history, kept), within=AFTER_AN_OUTAGE)
+
+
+def read_on(history: HistoryReader, kept: set[bytes]) -> set[bytes]:
+    """What was read of the events that are kept, and some more."""
+    deliveries = history.take(1_000, timeout=timedelta(seconds=1))
+    history.done(deliveries)
+    kept |= {it.body for it in deliveries}
+    return kept
 
 
 @pytest.mark.usefixtures("broker_is_back")

@@ -16,6 +16,7 @@ from bridge.adapters.rabbitmq.listener import Listener
 from bridge.adapters.rabbitmq.passing import PassingListener
 from bridge.adapters.rabbitmq.publisher import Publisher
 from bridge.adapters.rabbitmq.returning import RabbitReturnChannel
+from bridge.adapters.rabbitmq.topology import publishing_topology
 
 __all__ = [
     "Begin",
@@ -33,4 +34,5 @@ __all__ = [
     "RabbitEventSink",
     "RabbitReturnChannel",
     "declare_topology",
+    "publishing_topology",
 ]

@@ -25,6 +25,7 @@ from bridge.core.settings import BrokerSettings
 log = structlog.get_logger()
 
 _LAST_RESORT = timedelta(seconds=1)
+_LOOK_AGAIN = timedelta(seconds=0.2)
 """How long an aborted connection may take to say that it is gone."""
 
 
@@ -150,7 +151,8 @@ class ConnectionThread:
             self._report(problems)
             then()
 
-        Declaration(connection, self._tenant.topology(), declared).run()
+        later = partial(self._ioloop.call_later, _LOOK_AGAIN.total_seconds())
+        Declaration(connection, self._tenant.topology(), declared, later).run()
 
     def _report(self, problems: tuple[str, ...]) -> None:
         self.problems = problems

@@ -9,7 +9,10 @@ from pika.exceptions import ChannelClosedByBroker
 from bridge.adapters.rabbitmq.topology import Binding, Exchange, Queue, Topology
 
 _ACCESS_REFUSED = 403
+_NOT_FOUND = 404
 _PRECONDITION_FAILED = 406
+_MOST_LOOKS = 150
+"""For a queue that RabbitMQ has not got back yet: with the pauses, half a minute."""
 
 
 class Declaration:
@@ -17,8 +20,10 @@ class Declaration:
 
     The broker closes the channel on which it refuses something (AMQP 0-9-1), so declarations have a
     channel of their own, and get a new one after every refusal. What we may not declare is
-    looked for instead, which needs no permission. A declaration ends without a word when its
-    connection goes.
+    looked for instead, which needs no permission. A queue that is not back yet, as streams are not
+    for a moment after RabbitMQ has started, is waited for; the broker says 404 of it, "home node of
+    durable queue is down or inaccessible". A declaration ends without a word when its connection
+    goes.
     """
 
     def __init__(
@@ -26,11 +31,14 @@ class Declaration:
         connection: Connection,
         topology: Topology,
         done: Callable[[tuple[str, ...]], None],
+        later: Callable[[Callable[[], None]], object],
     ) -> None:
-        """`done` is called once with every problem."""
+        """`done` is called once with every problem; `later` calls what it gets after a pause."""
         self._connection = connection
         self._topology = topology
         self._done = done
+        self._later = later
+        self._looks_left = _MOST_LOOKS
         self._position = 0
         self._refusal: ChannelClosedByBroker | None = None
         """Why the object at hand may not be declared: now we only look whether it is there."""
@@ -85,8 +93,21 @@ class Declaration:
         if not self._connection.is_open:
             return
         if isinstance(reason, ChannelClosedByBroker):
+            if self._is_to_come_back(reason):
+                self._looks_left -= 1
+                self._later(self._go_on)
+                return
             self._refused(reason)
         self.run()
+
+    def _go_on(self) -> None:
+        if self._connection.is_open:
+            self.run()
+
+    def _is_to_come_back(self, reason: ChannelClosedByBroker) -> bool:
+        is_queue = isinstance(self._topology[self._position], Queue)
+        is_declared = self._refusal is None
+        return is_queue and is_declared and reason.reply_code == _NOT_FOUND and self._looks_left > 0
 
     def _refused(self, reason: ChannelClosedByBroker) -> None:
         item, first = self._topology[self._position], self._refusal or reason

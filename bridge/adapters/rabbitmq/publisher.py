@@ -38,15 +38,17 @@ class Publisher:
         settings: BrokerSettings,
         *,
         name: str | None = None,
+        topology: Topology | None = None,
         connect_patience: timedelta = _CONNECT_PATIENCE,
         confirm_patience: timedelta = _CONFIRM_PATIENCE,
         longest_retry: timedelta = LONGEST_RETRY,
     ) -> None:
-        """`connect_patience`: how long `send` waits for a connection; `confirm_patience`: for how
+        """`topology`: what has to be there before anything goes out, the exchanges if None;
+        `connect_patience`: how long `send` waits for a connection; `confirm_patience`: for how
         long it bears that no answer comes at all, a blocked connection included;
         `longest_retry`: the longest pause between two tries to connect.
         """
-        self._topology = exchanges(settings)
+        self._topology = exchanges(settings) if topology is None else topology
         self._connect_patience = connect_patience
         self._confirm_patience = confirm_patience
         self._ready = threading.Event()
@@ -113,7 +115,7 @@ class Publisher:
         return "; ".join(self.problems) or "no answer in time"
 
     def topology(self) -> Topology:
-        """The exchanges; see tenant.Tenant."""
+        """See tenant.Tenant."""
         return self._topology
 
     def opened(self, channel: Channel, number: int) -> None:

@@ -80,6 +80,15 @@ def exchanges(settings: BrokerSettings) -> Topology:
     )
 
 
+def publishing_topology(settings: BrokerSettings) -> Topology:
+    """What a bridge needs to tell events: none goes out before the history can keep it.
+
+    For a moment after RabbitMQ has started, it takes connections and has no such stream yet: an
+    event would then be returned, or go to other queues alone.
+    """
+    return (*exchanges(settings), *history_topology(settings))
+
+
 def site_topology(settings: BrokerSettings, site: str) -> Topology:
     """What a site's bridge needs; the place for dead letters comes before what may need it."""
     dead_letters = settings.dead_letter_queue(site)

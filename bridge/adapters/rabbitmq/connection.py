@@ -25,8 +25,9 @@ from bridge.core.settings import BrokerSettings
 log = structlog.get_logger()
 
 _LAST_RESORT = timedelta(seconds=1)
-_LOOK_AGAIN = timedelta(seconds=0.2)
 """How long an aborted connection may take to say that it is gone."""
+_LOOK_AGAIN = timedelta(seconds=0.2)
+"""How long a declaration pauses before it looks again for what is not back yet."""
 
 
 class ConnectionThread:

@@ -17,6 +17,12 @@ class Problem:
         return f"{self.where}: {self.what}" if self.where else self.what
 
 
+def and_more(shown: tuple[Problem, ...], count: int) -> tuple[Problem, ...]:
+    """Those of so many problems that a person still reads, and how many more there are."""
+    more = count - len(shown)
+    return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
+
+
 class BridgeError(Exception):
     """The root of every error that the bridge raises on purpose."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from bridge.core.errors import InvalidRequestError, Problem
+from bridge.core.errors import InvalidRequestError, Problem, and_more
 from bridge.core.job import JobSpec
 from bridge.core.wanted import cut
 
@@ -73,8 +73,7 @@ def every_problem(error: InvalidRequestError, objections: Objections) -> tuple[P
     found = (problem for it in rest for problem in it.problems(objections))
     every = list(dict.fromkeys((*error.problems, *found)))
     shown = tuple(map(_short, every[:_MOST_PROBLEMS]))
-    more = len(every) - len(shown)
-    return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
+    return and_more(shown, len(every))
 
 
 def _short(problem: Problem) -> Problem:

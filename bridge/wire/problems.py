@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.core.errors import Problem
+from bridge.core.errors import Problem, and_more
 from bridge.core.wanted import cut, echo, in_words
 
 _WANTED = {
@@ -40,8 +40,7 @@ def problems_of(
     """
     errors = error.errors(include_url=False)
     shown = tuple(_problem(it, tags, patterns, sections) for it in errors[:_MOST_PROBLEMS])
-    more = len(errors) - len(shown)
-    return (*shown, Problem(where="", what=f"and {more} more problems")) if more else shown
+    return and_more(shown, len(errors))
 
 
 def fields_meant(error: ValidationError, sections: Mapping[str, Collection[str]]) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Facts and job stories for the tests of the core, with times as minutes after noon."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -40,7 +41,7 @@ from bridge.core.job import (
 )
 from bridge.core.lifecycle import Event, Job
 from bridge.core.retry import RetryPolicy, relaunch
-from bridge.core.site import ContainerRules, Runtime, Site, SlurmDefaults
+from bridge.core.site import BindRoot, ContainerRules, Limits, Runtime, Site, SlurmDefaults
 from bridge.core.slurm_state import read_state
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -240,3 +241,10 @@ def site(**changes: object) -> Site:
         "defaults": SlurmDefaults(walltime=timedelta(hours=1)),
     }
     return Site(**(described | changes))  # type: ignore[arg-type]
+
+
+def wide_open(given: Site) -> Site:
+    """The same site, which takes any image, mount, user and amount."""
+    anywhere = (BindRoot(path="/", read_only=False),)
+    containers = ContainerRules(runtime=Runtime.APPTAINER, images=("*",), bind_roots=anywhere)
+    return replace(given, containers=containers, limits=Limits(), users=())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from unit.builders import site
+from unit.builders import site, wide_open
 from unit.house import House
 from unit.job_messages import LEAST, json_values, message
 
@@ -297,16 +297,7 @@ def test_a_bug_of_ours_in_judging_the_rest_of_a_job_does_not_bring_its_message_b
     assert [it["where"] for it in problems] == ["gpu"]
 
 
-WIDE_OPEN = replace(
-    HERE,
-    containers=ContainerRules(
-        runtime=Runtime.APPTAINER,
-        images=("*",),
-        bind_roots=(BindRoot(path="/", read_only=False),),
-    ),
-    limits=Limits(),
-    users=(),
-)
+WIDE_OPEN = wide_open(HERE)
 MAYBE_WRONG = json_values | st.sampled_from(WRONG)
 
 

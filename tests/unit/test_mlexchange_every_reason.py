@@ -1,14 +1,13 @@
 """Messages of MLExchange front ends with mistakes are told what else they break of the rules."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.builders import site
+from unit.builders import site, wide_open
 from unit.house import House
 from unit.mlexchange_messages import (
     Message,
@@ -18,6 +17,7 @@ from unit.mlexchange_messages import (
     listed_job,
     step,
 )
+from unit.nested import paths, with_value, without
 
 from bridge.core.mlexchange import MlexchangeRules
 from bridge.core.site import (
@@ -224,50 +224,18 @@ def test_of_jobs_of_which_not_all_could_be_read_no_id_is_told() -> None:
     assert rejection["job_id"] is None
 
 
-def places_in(data: Any, *before: str | int) -> Iterator[tuple[str | int, ...]]:
-    """Where there is something in it, from the outside to the inside."""
-    parts = list(data) if isinstance(data, dict) else []
-    parts = list(range(len(data))) if isinstance(data, list) else parts
-    for part in parts:
-        value = data[part]
-        yield (*before, part)
-        yield from places_in(value, *before, part)
-
-
-def changed(data: Message, place: Sequence[str | int], value: object) -> Message:
-    """A copy with another value there; None: with none."""
-    found: Message = json.loads(json.dumps(data))
-    inner: Any = found
-    for part in place[:-1]:
-        inner = inner[part]
-    if value is None:
-        del inner[place[-1]]
-    else:
-        inner[place[-1]] = value
-    return found
-
-
-WIDE_OPEN = replace(
-    HERE,
-    containers=ContainerRules(
-        runtime=Runtime.APPTAINER,
-        images=("*",),
-        bind_roots=(BindRoot(path="/", read_only=False),),
-    ),
-    choices=Choices(),
-    limits=Limits(),
-    users=(),
-)
+WIDE_OPEN = replace(wide_open(HERE), choices=Choices())
 EVERY = (compute(job(), job()), flow_steps(step(), step()), step(), broker_task())
 
 
 @given(st.data())
 def test_what_was_made_up_for_a_mistake_never_gets_into_a_job(data: st.DataObject) -> None:
     message = data.draw(st.sampled_from(EVERY))
-    place = data.draw(st.sampled_from(list(places_in(message))))
+    place = data.draw(st.sampled_from(paths(message)))
     wrong = data.draw(st.sampled_from([None, 7.5, "", [7.5], [], {}, {"?": [7.5]}]))
     house = House(at=WIDE_OPEN)
-    body = json.dumps(changed(message, place, wrong)).encode()
+    changed = without(message, place) if wrong is None else with_value(message, place, wrong)
+    body = json.dumps(changed).encode()
     (settled,) = house.front_end_intake(RULES).receive([house.delivery(body)])
     assert bool(house.accepted_ids()) is (settled is Settlement.ACK)
     assert bool(house.rejections()) is (settled is Settlement.DEAD_LETTER)

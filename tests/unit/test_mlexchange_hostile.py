@@ -1,7 +1,6 @@
 """Arbitrary data in messages of MLExchange front ends: a job as it was meant, or words."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from unit.builders import site
 from unit.house import House
 from unit.mlexchange_messages import RULES, broker_task, compute_jobs, flow_steps, step
+from unit.nested import paths, with_value
 
 from bridge.core.errors import InvalidRequestError
 from bridge.core.job import ShellLine
@@ -38,29 +38,6 @@ DATA = st.recursive(
 )  # fmt: skip
 
 NORMAL = settings(max_examples=100, deadline=None)
-
-Path = tuple[str | int, ...]
-
-
-def paths(data: object, here: Path = ()) -> list[Path]:
-    """The places of everything in it."""
-    found = [here] if here else []
-    if isinstance(data, Mapping):
-        return found + [it for key, value in data.items() for it in paths(value, (*here, key))]
-    if isinstance(data, list):
-        return found + [it for n, value in enumerate(data) for it in paths(value, (*here, n))]
-    return found
-
-
-def with_value(data: Any, path: Path, value: object) -> Any:
-    """The same, with this in that place."""
-    if not path:
-        return value
-    first, *rest = path
-    changed = with_value(data[first], tuple(rest), value)
-    if isinstance(data, list):
-        return [changed if n == first else it for n, it in enumerate(data)]
-    return {**data, first: changed}
 
 
 def read(message: object, **properties: str) -> tuple[Understood, ...] | None:

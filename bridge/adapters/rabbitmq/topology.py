@@ -86,7 +86,7 @@ def publishing_topology(settings: BrokerSettings) -> Topology:
     For a moment after RabbitMQ has started, it takes connections and has no such stream yet: an
     event would then be returned, or go to other queues alone.
     """
-    return (*exchanges(settings), *history_topology(settings))
+    return (*exchanges(settings), *_history(settings, as_it_is=True))
 
 
 def site_topology(settings: BrokerSettings, site: str) -> Topology:
